@@ -24,6 +24,7 @@ Not answerable:
 import argparse
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +43,7 @@ from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from indexes.text.scripts import Script, script
 from service.answering.evidence import PACKAGED
-from service.evaluation.calibration import MeasuredQuestion, choose_threshold, measure_evidence
+from service.evaluation.calibration import MeasuredQuestion, measure_evidence
 from service.evaluation.cases import Case
 
 SETS = ("squad2-dev-en", "xquad-en-zh", "cmrc2018-dev-zh", "handbook18f-en")
@@ -230,6 +231,20 @@ def transfer(found: dict[Group, list[MeasuredQuestion]]) -> Iterable[dict[str, A
             }
             about = {"chosen on": name, "max_refused_share": max_refused_share}
             yield {**about, **_share_refused(tried, language, threshold)}
+
+
+def choose_threshold(answerable: Sequence[MeasuredQuestion], max_refused_share: float) -> float:
+    """The threshold that refuses at most this share of these, and of these asked in many words."""
+    wordy = [one.wordy for one in answerable if one.wordy is not None]
+    plain = threshold_of([one.evidence for one in answerable], max_refused_share)
+    return min(plain, threshold_of(wordy, max_refused_share)) if wordy else plain
+
+
+def threshold_of(answerable: Sequence[float], max_refused_share: float) -> float:
+    """The highest, to four digits, that at most this share of these is below."""
+    ranked = sorted(answerable)
+    lowest_kept = ranked[math.floor(max_refused_share * len(ranked))] if ranked else 0.0
+    return math.floor(10_000 * lowest_kept) / 10_000 if math.isfinite(lowest_kept) else 0.0
 
 
 def measure_packaged(

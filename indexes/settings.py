@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from indexes.errors import BadConfiguration
 from indexes.model import KnownIssuer
-from indexes.web_addresses import is_safe_address
+from indexes.web_addresses import is_safe_address, is_web_origin
 
 PREFIX = "CLEARANCE_"
 # and of benchmarks; no settings
@@ -90,7 +90,8 @@ class Quota(BaseModel):
     )
     requests: str | None = Field(None, description='Such as "60/minute" or "2000/day".')
     tokens: str | None = Field(
-        None, description="Of prompts and answers of models, in the same form."
+        None,
+        description="Of prompts and answers of models and of texts to embed, in the same form.",
     )
 
     @field_validator("requests", "tokens")
@@ -226,6 +227,11 @@ class Settings(BaseSettings):
         None,
         description="Where callers reach the service, for links to passages; default: as each request asked.",
     )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="Pages of these origins may use the service with a bearer key, such as https://intranet.example.org;"
+        " with commas or spaces between. None: only the service's own page.",
+    )
     audit_questions: bool = Field(
         False,
         description="The audit record keeps what people ask, too, so that their prompts can be shown again.",
@@ -321,6 +327,22 @@ class Settings(BaseSettings):
         if secret and secret.get_secret_value().strip().lower() in EXAMPLE_SECRETS:
             raise ValueError("it still holds the example value; set a real secret or leave it out")
         return secret
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, given: Any) -> Any:
+        return tuple(given.replace(",", " ").split()) if isinstance(given, str) else given
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in given:
+            if not is_web_origin(origin):
+                raise ValueError(
+                    f"{origin!a} is no origin as browsers write it: https://HOST or https://HOST:PORT,"
+                    " in lower case, without a path, a wildcard or the port that is usual anyway"
+                )
+        return given
 
     @field_validator("identity_providers", "quotas", mode="before")
     @classmethod

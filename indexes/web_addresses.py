@@ -1,4 +1,4 @@
-"""Addresses that secrets or keys may be fetched from."""
+"""Addresses that secrets or keys may be fetched from, and origins of pages."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -21,3 +21,17 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_web_origin(given: str) -> bool:
+    """Whether this is the origin of a page, to the letter as browsers send it."""
+    try:
+        parts = urlsplit(given)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or not parts.hostname or "*" in given:
+        return False
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return port != usual and given == f"{parts.scheme}://{host}{f':{port}' if port else ''}"

@@ -32,6 +32,7 @@ from service.http import (
 from service.http.admin import access, audit, index, keys, models, templates, usage
 from service.http.admin import documents as admin_documents
 from service.http.auth import Authenticator, Gate
+from service.http.cross_origin import allow_origins
 from service.http.direct import DirectWay, ErrorHandler
 from service.http.mcp import resource_metadata
 from service.http.mcp import routes as mcp_routes
@@ -69,8 +70,8 @@ def create_app(
 
     What is given is used and left open; the rest is opened at the start and closed at the end.
 
-    A request passes, from outside in: Envelope (id, log line, headers), Gate (who asks), Quotas, BodyReader
-    (limits), the route, to which DirectWay knows a shorter way.
+    A request passes, from outside in: Envelope (id, log line, headers), what pages of other origins may do,
+    Gate (who asks), Quotas, BodyReader (limits), the route, to which DirectWay knows a shorter way.
     """
     metrics, precedence, origin = Metrics(), Precedence(), page_origin(settings)
     tracing = (
@@ -131,6 +132,7 @@ def create_app(
         telemetry={"tracing": False},
         middleware=[
             Middleware(Envelope, metrics=metrics, precedence=precedence),
+            *allow_origins(settings.cors_origins),
             Middleware(Traced, tracing=tracing),
             Middleware(
                 Gate,

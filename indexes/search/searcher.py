@@ -220,6 +220,10 @@ class Searcher:
             _check_fresh(now.state, mark)
             return now.view.id, self._positions.seal(now.state.mark)
 
+    def active_embedder(self) -> Embedder:
+        """Of the generation that is searched now. Blocking. Raises ModelMismatch."""
+        return self._embedders.of(self.corpus.generation())
+
     def ready(self) -> bool:
         """Whether there are indexes to search, False while they are built anew.
 

@@ -135,7 +135,7 @@ class Answerer:
             return await self.completion.generate(growing, asked.model, found.template)
         except GeneratorError as error:
             fallback = asked.ask.fallback or self.settings.fallback
-            if growing.begun_to_speak or fallback != "quotes":
+            if growing.begun_to_speak or fallback != "quotes" or asked.ask.form is not None:
                 raise
             log.warning("answered with quotes: %s", error)
         return await answer_with_quotes(growing, self.cpu, phrases.QUOTED_INSTEAD[asked.writing])
@@ -173,8 +173,11 @@ class Answerer:
         Raises BadInput, and NoSuchModel whatever the search may find.
         """
         if ask.answerer == "quotes":
+            _refuse_form(ask)
             return None
         model = await self.permitted_models.models_for(asker)
+        if ask.model is None and model is None:
+            _refuse_form(ask)
         if ask.answerer == "model" and model is None:
             raise BadInput(
                 "No language model can be asked.",
@@ -238,3 +241,12 @@ class Answerer:
         if self.judge is None:
             return Judged(result=search())
         return self.judge.search_with_evidence(asked.question, search)
+
+
+def _refuse_form(ask: Ask) -> None:
+    """Raises BadInput if the answer was to be JSON: quotes have no other form than their own."""
+    if ask.form is not None:
+        raise BadInput(
+            "Only a language model can answer in that form.",
+            remedy="Name a model of /v1/models, or leave the format out.",
+        )

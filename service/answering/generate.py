@@ -17,12 +17,13 @@ from service.answering.citation_support import CitationSupport
 from service.answering.citations import Citation
 from service.answering.condense import make_question_standalone
 from service.answering.growing_answer import GrowingAnswer
+from service.answering.json_form import JsonOutput
 from service.answering.meaning import Meaning
 from service.answering.model_output import ModelOutput
 from service.answering.permission import Permission
 from service.answering.steps import Found
 from service.answering.values import Answer, Ask, Usage
-from service.llm.port import CompletionPart, LanguageModel, TokenCounts
+from service.llm.port import AnswerForm, CompletionPart, LanguageModel, TokenCounts
 from service.operating.threads import Threads
 from service.templates.template import Template
 
@@ -74,9 +75,14 @@ class Completion:
         growing.note_prompted(fitted.prompt)
         await asked.permission.confirm_if_stale()
         await growing.show(fitted.passages, fitted.budget)
-        output = ModelOutput(asked.question, template, fitted)
+        form = asked.ask.form
+        output = (
+            ModelOutput(asked.question, template, fitted)
+            if form is None
+            else JsonOutput(form, template.no_answer)
+        )
         pieces = model.stream(
-            fitted.prompt,
+            replace(fitted.prompt, form=None if form is None else AnswerForm(form.schema)),
             max_tokens=fitted.answer_tokens,
             cache_salt=self._make_cache_salt("view", growing.found.view_id),
             stop=(*template.stop, *self.settings.llm_stop),
@@ -98,11 +104,12 @@ class Completion:
         )
 
     def _make_packing_request(self, found: Found, template: Template) -> PackingRequest:
-        ask = found.asked.ask
+        ask, language = found.asked.ask, found.asked.language
+        told = "" if ask.form is None else f"\n\n{ask.form.instruct(language, template.no_answer)}"
         return PackingRequest(
             template=template,
-            question=ask.question,
-            standalone=found.asked.question,
+            question=ask.question + told,
+            standalone=found.asked.question + told,
             hits=found.hits,
             left_out=found.left_out,
             history=ask.history,
@@ -121,7 +128,7 @@ class Completion:
 async def _tell_output(
     growing: GrowingAnswer,
     pieces: AsyncGenerator[CompletionPart],
-    output: ModelOutput,
+    output: ModelOutput | JsonOutput,
     support: CitationSupport,
 ) -> None:
     """Text and citations, each as soon as it may be shown, until all is told."""
@@ -137,7 +144,7 @@ async def _tell_output(
 
 async def _tell(
     growing: GrowingAnswer,
-    output: ModelOutput,
+    output: ModelOutput | JsonOutput,
     support: CitationSupport,
     stretch: Iterable[str | Citation],
 ) -> None:

@@ -7,6 +7,7 @@ from indexes.catalog.filters import Filters
 from indexes.model import Mode
 from service.answering.budget import Budget
 from service.answering.citations import Citation
+from service.answering.json_form import JsonForm
 from service.answering.prompt import Passage, Turn
 
 AnswererName = Literal["model", "quotes"]
@@ -27,6 +28,7 @@ class Ask:
     template: str | None = None  # "name" or "name@version"; if None, what is active
     answerer: AnswererName | None = None  # if None, the model if there is one
     model: str | None = None  # one of those that are offered; if None, the default
+    form: JsonForm | None = None  # of the answer; None: text with citations
     # what answers if the model server fails; if None, as set
     fallback: Literal["none", "quotes"] | None = None
     # a position from an earlier reply: search a state at least as fresh

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,9 @@ from service.cli.question_sets import (
 if TYPE_CHECKING:
     from service.evaluation.calibration import Calibration
     from service.evaluation.measurement import MeasurementPlan
+    from service.evaluation.thresholds import Aims
+
+FALSE_REFUSALS = 0.02
 
 app = typer.Typer(help="How little evidence is too little to answer from.", no_args_is_help=True)
 
@@ -62,10 +66,34 @@ def reset_thresholds() -> None:
 @app.command("calibrate")
 def calibrate_thresholds(
     place: SetArgument,
-    max_refused_share: Annotated[
-        float,
-        typer.Option(min=0, max=0.5, help="Of the answerable questions."),
-    ] = 0.02,
+    precision: Annotated[
+        float | None,
+        typer.Option(help="At least this share of the refused questions must have no answer."),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="At least this share of the questions without an answer is refused."),
+    ] = None,
+    false_refusals: Annotated[
+        float | None,
+        typer.Option(
+            "--false-refusals",
+            "--max-refused-share",
+            help="At most this share of the questions with an answer is refused; the aim if none is named: 0.02.",
+        ),
+    ] = None,
+    spare_wordy: Annotated[
+        bool,
+        typer.Option(
+            "--spare-wordy", help="Count a question as refused if it is refused in many words."
+        ),
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Keep what comes nearest if it misses the aim.")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the curves into this file.")
+    ] = None,
     asker: AskerOption = None,
     questions: QuestionsOption = None,
     k: PassageCountOption = None,
@@ -76,10 +104,17 @@ def calibrate_thresholds(
     """Choose from a set of questions how little evidence is too little, and keep it. Asks no model.
 
     The set is as for `clearance eval`, with questions that have an answer and questions that have
-    none. What is chosen holds from the next request on, in every process.
+    none. The threshold is chosen on one half of them and tried on the other. What is chosen holds
+    from the next request on, in every process. If the aim cannot be reached, nothing is kept, and
+    the command fails.
     """
+    from service.evaluation.calibration_report import describe, write_picture
     from service.evaluation.measurement import MeasurementPlan
+    from service.evaluation.thresholds import Aims
 
+    if precision is None and recall is None and false_refusals is None:
+        false_refusals = FALSE_REFUSALS
+    aims = Aims(precision=precision, recall=recall, false_refusals=false_refusals)
     try:
         settings = configuration.load()
         wanted = MeasurementPlan(
@@ -91,17 +126,25 @@ def calibrate_thresholds(
             users=users,
             seed=seed,
         )
-        found = asyncio.run(_calibrate_and_store(wanted, settings, max_refused_share))
+        how = partial(_calibrate_and_store, aims=aims, spare_wordy=spare_wordy, anyway=anyway)
+        found = asyncio.run(how(wanted, settings))
     except KeyboardInterrupt:
         typer.echo("Interrupted. What holds now: clearance abstention show", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    typer.echo("\n".join(found.lines()))
+    typer.echo("\n".join([*describe(found), _tell_kept(found, anyway=anyway)]))
+    if picture is not None:
+        write_picture(found, picture)
+        typer.echo(f"Written: {picture}")
+    raise typer.Exit(0 if found.reached or anyway else 1)
 
 
 async def _calibrate_and_store(
     wanted: "MeasurementPlan",
     settings: Settings,
-    max_refused_share: float,
+    *,
+    aims: "Aims",
+    spare_wordy: bool,
+    anyway: bool,
 ) -> "Calibration":
     from anyio import to_thread
 
@@ -113,15 +156,32 @@ async def _calibrate_and_store(
             calibration.calibrate,
             here.searcher,
             given.cases,
+            aims=aims,
             mode=wanted.mode,
             k=wanted.k,
-            max_refused_share=max_refused_share,
+            spare_wordy=spare_wordy,
             progress=_tell_progress,
         )
         found = await to_thread.run_sync(work, abandon_on_cancel=True)
-        keep = partial(calibration.store_calibration, here.catalog, found, by=command_line_actor())
+        keep = partial(
+            calibration.store_calibration,
+            here.catalog,
+            found,
+            by=command_line_actor(),
+            anyway=anyway,
+        )
         await to_thread.run_sync(keep)
     return found
+
+
+def _tell_kept(found: "Calibration", *, anyway: bool) -> str:
+    """What became of it."""
+    reached = sum(each.reached for each in found.findings.values())
+    if anyway or reached == len(found.findings):
+        return "Kept: it holds from the next question on."
+    if reached:
+        return "Kept where the aim is reached; for the other questions nothing has changed."
+    return "Nothing is kept. Another aim, or --anyway for what comes nearest."
 
 
 def _tell_progress(done: int, total: int) -> None:

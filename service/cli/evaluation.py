@@ -61,7 +61,8 @@ def evaluate(
     the answers.
 
     A line of a .jsonl file is one question: `question`, `answers` (any one is right), `documents`
-    (paths of those that answer), `answerable`, `user`, `id`; only the question must be there.
+    (paths of those that answer), `answerable`, `user`, `id`, and `history`, the turns before a
+    follow-up as /ask takes them; only the question must be there.
 
     Without --template: what is active for each asker. The same command again goes on where it
     stopped, and asks nothing anew whose outcome cannot have changed. Settings hold as they do for

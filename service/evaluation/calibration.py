@@ -1,12 +1,13 @@
 """Thresholds of abstention, calibrated from labelled questions: how little evidence is too little,
 and what that costs.
 
-For each language asked in, on one half of the questions: the highest threshold that refuses at most
-the wanted share of those that can be answered. On the other half: what it refuses. Questions that
-find nothing at all are left aside; they are refused without any threshold.
+For each language asked in, on one half of the questions: the threshold that reaches what is aimed
+at. On the other half: what it reaches there. Questions that find nothing at all are left aside;
+they are refused without any threshold. The choosing itself is in `thresholds`.
 
 People are wordier than question sets, and words that no passage holds lower the evidence. So every
-answerable question is asked in many words too, and the threshold has to spare those as well.
+answerable question is asked in many words too, and the report tells how many of those would be
+refused. Whoever needs them spared asks for that; the threshold is then lower.
 """
 
 import hashlib
@@ -23,10 +24,10 @@ from indexes.search.searcher import Searcher
 from indexes.text.scripts import Script, script
 from service.answering.evidence import OFF, SETTING, read_thresholds, share_a_language
 from service.evaluation.cases import Case
+from service.evaluation.thresholds import Aims, Measured, OperatingPoint, Share, choose_point
 
 LEAST_ANSWERABLE = 50  # questions in one language, for a threshold to be calibrated for it
 LEAST_OTHERS = 20
-SURE = 1.96  # standard deviations: 95 in 100 intervals hold the truth
 NAMES: Mapping[Script, str] = {"en": "in languages other than Chinese", "zh": "in Chinese"}
 
 WORDY: Mapping[Script, str] = {
@@ -38,41 +39,23 @@ ReportProgress = Callable[[int, int], None]  # questions done, of how many
 Kind = Callable[[Case], str]
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedShare:
-    """So many of so many were refused."""
-
-    refused: int
-    of: int
-
-    def interval(self) -> tuple[float, float]:
-        """Where the true share lies with 95 % confidence (Wilson)."""
-        if not self.of:
-            return 0.0, 1.0
-        share, weight = self.refused / self.of, SURE * SURE / self.of
-        middle, spread = (
-            share + weight / 2,
-            SURE * math.sqrt(share * (1 - share) / self.of + weight / (4 * self.of)),
-        )
-        return (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
-
-    def __str__(self) -> str:
-        low, high = self.interval()
-        part = 100 * self.refused / self.of if self.of else 0.0
-        return f"{self.refused} of {self.of} ({part:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageThreshold:
-    """The threshold for questions in one language, and what it did to questions it was not chosen
-    on.
+    """The threshold for questions in one language, what it did to those it was chosen on, and what
+    it does to the others.
     """
 
-    threshold: float
-    chosen_on: int  # answerable questions
-    answerable: RefusedShare  # of the other half
-    wordy: RefusedShare | None  # of the same, asked in many words
-    others: Mapping[str, RefusedShare]  # of the other half, by kind: what should be refused
+    reached: bool  # whether the aims are met on the half that it was chosen on
+    chosen: OperatingPoint  # on that half
+    tried: OperatingPoint  # on the other half, as all that follows
+    present: OperatingPoint | None  # what holds now; None if nothing does
+    curve: tuple[OperatingPoint, ...]
+    wordy: Share | None  # refused answerable questions, asked in many words
+    others: Mapping[str, Share]  # what should be refused, by kind
+
+    @property
+    def threshold(self) -> float:
+        return self.chosen.threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,41 +64,17 @@ class Calibration:
 
     generation: IndexGeneration
     mode: Mode
-    max_refused_share: float
+    aims: Aims
     findings: Mapping[Script, LanguageThreshold]
     left_aside: int  # questions that found nothing at all
+    follow_ups: int  # questions with a history, which are not asked
     # languages without a threshold: answerable questions, others
     too_few: Mapping[Script, tuple[int, int]]
 
-    def lines(self) -> list[str]:
-        """For people."""
-        search = f"{self.mode} search with {self.generation.model}"
-        said = [f"Abstention for {search}, refusing at most {self.max_refused_share:.1%}:"]
-        for language, found in self.findings.items():
-            said.append(
-                f"  questions {NAMES[language]}: refuse evidence below {found.threshold:.4f}"
-            )
-            said.append(
-                f"    chosen on {found.chosen_on} answerable questions; on the other half it refuses"
-            )
-            said.append(f"    {found.answerable} of the answerable, which is wrong")
-            said += (
-                [f"    {found.wordy} of these asked in many words, which is wrong"]
-                if found.wordy
-                else []
-            )
-            said += [
-                f"    {share} of the {kind}, which is right" for kind, share in found.others.items()
-            ]
-        for language, (answerable, others) in self.too_few.items():
-            said.append(
-                f"  questions {NAMES[language]}: no threshold ({answerable} answerable, {others} others)"
-            )
-        if self.left_aside:
-            said.append(
-                f"  {self.left_aside} questions found nothing at all and are refused without a threshold"
-            )
-        return said
+    @property
+    def reached(self) -> bool:
+        """Whether every language that has questions enough reaches the aims."""
+        return all(found.reached for found in self.findings.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +84,11 @@ class MeasuredQuestion:
     case: Case
     evidence: float  # infinite if no threshold refuses it
     wordy: float | None = None  # the same, asked in many words
+
+    @property
+    def least(self) -> float:
+        """The evidence in whichever words it has less."""
+        return self.evidence if self.wordy is None else min(self.evidence, self.wordy)
 
     @property
     def is_for_choosing(self) -> bool:
@@ -141,36 +105,39 @@ def calibrate(
     searcher: Searcher,
     cases: Sequence[Case],
     *,
+    aims: Aims,
     mode: Mode = "hybrid",
     k: int = 8,
-    max_refused_share: float = 0.02,
-    wordy: bool = True,
+    spare_wordy: bool = False,
     kind: Kind = lambda case: "unanswerable",
     progress: ReportProgress = lambda done, total: None,
 ) -> Calibration:
     """Asks every question as its user and chooses thresholds. Stores nothing.
 
-    max_refused_share: share of the answerable questions that may be refused. wordy: whether they
-    are asked in many words too; not needed if they are in the users' own words. kind: what an
-    unanswerable question is called in the figures. Raises BadInput if no language has questions
+    spare_wordy: an answerable question counts as refused if it is refused in many words. kind: what
+    an unanswerable question is called in the figures. Raises BadInput if no language has questions
     enough, Busy if another model became active meanwhile.
     """
-    if not 0 <= max_refused_share <= 0.5:
-        raise BadInput(
-            f"The share of answerable questions to refuse is {max_refused_share}.",
-            remedy="Take 0 to 0.5, such as 0.02.",
-        )
-    generation = searcher.corpus.catalog.generations.active()
-    measured = measure_evidence(searcher, cases, mode=mode, k=k, wordy=wordy, progress=progress)
-    if generation is None or searcher.corpus.generation().id != generation.id:
+    in_force = searcher.corpus.in_force()
+    present = {} if in_force is None else read_thresholds(*in_force)
+    alone = [case for case in cases if not case.history]
+    measured = measure_evidence(searcher, alone, mode=mode, k=k, progress=progress)
+    if in_force is None or searcher.corpus.generation().id != in_force[0].id:
         raise Busy("Another embedding model became active meanwhile.", remedy="Calibrate again.")
-    findings, too_few = _choose_thresholds(measured, max_refused_share, kind)
+    enough, too_few = _part_languages(measured)
+    findings = {
+        language: _calibrate_language(
+            those, aims, present.get((mode, language)), spare_wordy=spare_wordy, kind=kind
+        )
+        for language, those in enough.items()
+    }
     return Calibration(
-        generation=generation,
+        generation=in_force[0],
         mode=mode,
-        max_refused_share=max_refused_share,
+        aims=aims,
         findings=findings,
-        left_aside=len(cases) - len(measured),
+        left_aside=len(alone) - len(measured),
+        follow_ups=len(cases) - len(alone),
         too_few=too_few,
     )
 
@@ -210,27 +177,42 @@ def _find_evidence(
     return result.evidence if share_a_language(question, result.hits) else math.inf
 
 
-def store_calibration(catalog: Catalog, calibration: Calibration, *, by: Actor) -> None:
-    """From the next request on, in every process.
+def store_calibration(
+    catalog: Catalog, calibration: Calibration, *, by: Actor, anyway: bool = False
+) -> None:
+    """From the next request on, in every process: for each language that reaches the aims. Thresholds
+    for other languages and ways of searching stay.
 
-    Thresholds for other languages and ways of searching stay.
+    anyway: also where the aims are not reached, with what comes nearest.
     """
     before = _read_setting(catalog.generations.settings(calibration.generation))
     of_mode = dict(before.get(calibration.mode) or {})
-    for language, found in calibration.findings.items():
-        of_mode[language] = {
-            "threshold": found.threshold,
-            "max_refused_share": calibration.max_refused_share,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "chosen_on": found.chosen_on,
-            "answerable": [found.answerable.refused, found.answerable.of],
-            "wordy": found.wordy and [found.wordy.refused, found.wordy.of],
-            "others": {kind: [share.refused, share.of] for kind, share in found.others.items()},
-        }
+    kept = {
+        language: found
+        for language, found in calibration.findings.items()
+        if found.reached or anyway
+    }
+    if not kept:
+        return
+    for language, found in kept.items():
+        of_mode[language] = _told_of(found, calibration.aims)
     before.pop(OFF, None)
     catalog.generations.keep_setting(
         calibration.generation, SETTING, {**before, calibration.mode: of_mode}, by=by
     )
+
+
+def _told_of(found: LanguageThreshold, aims: Aims) -> dict[str, Any]:
+    """What is stored of a threshold: the number that holds, and where it comes from."""
+    return {
+        "threshold": found.threshold,
+        "aims": aims.named(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "chosen_on": found.chosen.answerable,
+        "answerable": [found.tried.wrong, found.tried.answerable],
+        "wordy": found.wordy and [found.wordy.count, found.wordy.of],
+        "others": {kind: [share.count, share.of] for kind, share in found.others.items()},
+    }
 
 
 def describe_in_force(catalog: Catalog) -> list[str]:
@@ -282,19 +264,23 @@ def _read_setting(settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(kept) if isinstance(kept, dict) else {}
 
 
-def _choose_thresholds(
-    measured: Sequence[MeasuredQuestion], max_refused_share: float, kind: Kind
-) -> tuple[dict[Script, LanguageThreshold], dict[Script, tuple[int, int]]]:
-    findings: dict[Script, LanguageThreshold] = {}
+def _part_languages(
+    measured: Sequence[MeasuredQuestion],
+) -> tuple[dict[Script, list[MeasuredQuestion]], dict[Script, tuple[int, int]]]:
+    """The questions by language, and how many there are of languages with too few.
+
+    Raises BadInput if no language has enough.
+    """
+    enough: dict[Script, list[MeasuredQuestion]] = {}
     too_few: dict[Script, tuple[int, int]] = {}
     for language in get_args(Script):
         those = [each for each in measured if script(each.case.question) == language]
         answerable = sum(each.case.answerable for each in those)
         if answerable >= LEAST_ANSWERABLE and len(those) - answerable >= LEAST_OTHERS:
-            findings[language] = _calibrate_language(those, max_refused_share, kind)
+            enough[language] = those
         elif those:
             too_few[language] = answerable, len(those) - answerable
-    if not findings:
+    if not enough:
         told = "; ".join(
             f"{yes} answerable and {no} others {NAMES[name]}" for name, (yes, no) in too_few.items()
         )
@@ -303,45 +289,46 @@ def _choose_thresholds(
             remedy=f"At least {LEAST_ANSWERABLE} that documents of their askers answer, and {LEAST_OTHERS} that none"
             " does, are needed in one language.",
         )
-    return findings, too_few
+    return enough, too_few
 
 
 def _calibrate_language(
-    measured: Sequence[MeasuredQuestion], max_refused_share: float, kind: Kind
+    measured: Sequence[MeasuredQuestion],
+    aims: Aims,
+    present: float | None,
+    *,
+    spare_wordy: bool,
+    kind: Kind,
 ) -> LanguageThreshold:
-    chosen_on = [each for each in measured if each.is_for_choosing and each.case.answerable]
-    threshold = choose_threshold(chosen_on, max_refused_share)
-    tried = [each for each in measured if not each.is_for_choosing]
-    answerable = [each for each in tried if each.case.answerable]
-    others = [each for each in tried if not each.case.answerable]
-    wordy = [each.wordy for each in answerable if each.wordy is not None]
+    """present: the threshold that holds now."""
+    halves = [[each for each in measured if each.is_for_choosing is half] for half in (True, False)]
+    choosing, trying = (_parted(half, spare_wordy=spare_wordy) for half in halves)
+    chosen, reached = choose_point(choosing.points(), aims)
+    wordy = [each.wordy for each in halves[1] if each.wordy is not None]
+    others = [each for each in halves[1] if not each.case.answerable]
     return LanguageThreshold(
-        threshold=threshold,
-        chosen_on=len(chosen_on),
-        answerable=_count_refused([each.evidence for each in answerable], threshold),
-        wordy=_count_refused(wordy, threshold) if wordy else None,
+        reached=reached,
+        chosen=chosen,
+        tried=trying.point(chosen.threshold),
+        present=None if present is None else trying.point(present),
+        curve=tuple(trying.curve()),
+        wordy=_count_refused(wordy, chosen.threshold) if wordy else None,
         others={
             name: _count_refused(
-                [each.evidence for each in others if kind(each.case) == name], threshold
+                [each.evidence for each in others if kind(each.case) == name], chosen.threshold
             )
             for name in sorted({kind(each.case) for each in others})
         },
     )
 
 
-def choose_threshold(answerable: Sequence[MeasuredQuestion], max_refused_share: float) -> float:
-    """The threshold that refuses at most this share of these, and of these asked in many words."""
-    wordy = [each.wordy for each in answerable if each.wordy is not None]
-    plain = threshold_of([each.evidence for each in answerable], max_refused_share)
-    return min(plain, threshold_of(wordy, max_refused_share)) if wordy else plain
+def _parted(those: Sequence[MeasuredQuestion], *, spare_wordy: bool) -> Measured:
+    """The evidence for questions, with and without an answer."""
+    return Measured(
+        [each.least if spare_wordy else each.evidence for each in those if each.case.answerable],
+        [each.evidence for each in those if not each.case.answerable],
+    )
 
 
-def threshold_of(answerable: Sequence[float], max_refused_share: float) -> float:
-    """The highest, to four digits, that at most this share of these is below."""
-    ranked = sorted(answerable)
-    lowest_kept = ranked[math.floor(max_refused_share * len(ranked))] if ranked else 0.0
-    return math.floor(10_000 * lowest_kept) / 10_000 if math.isfinite(lowest_kept) else 0.0
-
-
-def _count_refused(evidence: Sequence[float], threshold: float) -> RefusedShare:
-    return RefusedShare(sum(each < threshold for each in evidence), len(evidence))
+def _count_refused(evidence: Sequence[float], threshold: float) -> Share:
+    return Share(sum(each < threshold for each in evidence), len(evidence))

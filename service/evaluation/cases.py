@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from service.answering.prompt import Turn
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -14,3 +16,4 @@ class Case:
     answers: tuple[str, ...] = ()  # any one of them is right; empty if none is known
     # paths of those that answer it and that the user may read
     documents: frozenset[str] = frozenset()
+    history: tuple[Turn, ...] = ()  # what was said before, oldest first; empty: it stands alone

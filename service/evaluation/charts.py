@@ -1,6 +1,6 @@
 """Plots as geometry: where dots, whiskers and lines stand in the unit of their picture.
 
-Drawn by `report.html`.
+Drawn by `report.html`, thresholds by `calibration.svg`.
 """
 
 import math
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from service.evaluation.comparison import Comparison, Estimate, Summary, format_value
-from service.evaluation.scores import MEASURES, Measure, Unit
+from service.evaluation.scores import ALL_MEASURES, Measure, Unit
+from service.evaluation.thresholds import OperatingPoint
 
 COLOURS = 8  # of arms that the style sheet knows; further ones share them
 ROW, GAP = 18.0, 14.0  # of one arm, between measures
@@ -16,6 +17,8 @@ LEFT, RIGHT = 190.0, 76.0  # for names, for numbers
 WIDTH, TOP, BOTTOM = 820.0, 8.0, 30.0
 CURVE_WIDTH, CURVE_HEIGHT, CURVE_LEFT = 400.0, 190.0, 34.0
 MOST_TICKS = 6
+PANEL_WIDTH, PANEL_HEIGHT = 720.0, 330.0
+PANEL_LEFT, PANEL_RIGHT, PANEL_TOP, PANEL_BOTTOM = 44.0, 150.0, 58.0, 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,24 @@ class Curves:
     left: float = CURVE_LEFT
 
 
-SHARES = tuple(measure for measure in MEASURES if measure.unit == "share")
+@dataclass(frozen=True, slots=True)
+class ThresholdPanel:
+    """What each threshold would do to questions in one language."""
+
+    title: str
+    across: tuple[Tick, ...]  # thresholds
+    up: tuple[Tick, ...]  # shares
+    curves: tuple[Curve, ...]
+    names: tuple[tuple[int, float, str], ...]  # colour, height and text
+    marks: tuple[tuple[float, str], ...]  # single thresholds
+    always: float  # height of the F1 of refusing every question
+    left: float = PANEL_LEFT
+    right: float = PANEL_WIDTH - PANEL_RIGHT
+    top: float = PANEL_TOP
+    bottom: float = PANEL_HEIGHT - PANEL_BOTTOM
+
+
+SHARES = tuple(measure for measure in ALL_MEASURES if measure.unit == "share")
 
 
 def chart_levels(summaries: Sequence[Summary]) -> Chart:
@@ -172,6 +192,74 @@ def chart_spread(
         for n in range(int(most / step) + 1)
     )
     return Curves(title, ticks, tuple(curves))
+
+
+def chart_thresholds(
+    title: str,
+    points: Sequence[OperatingPoint],
+    f1_of_always: float,
+    marks: Sequence[tuple[str, float]],
+) -> ThresholdPanel:
+    """Precision, recall, F1 and false refusals over thresholds.
+
+    points: by threshold. marks: names of single thresholds.
+    """
+    points = [point for point in points if point.threshold > 0]
+    told = [point.threshold for point in points]
+    told += [threshold for _, threshold in marks if threshold > 0]
+    low, high = (min(told), max(told)) if told else (0.0, 1.0)
+    high = max(high, low + 1e-4)
+    values: tuple[tuple[str, list[float | None]], ...] = (
+        ("precision", [point.precision.value for point in points]),
+        ("recall", [point.recall.value for point in points]),
+        ("F1", [point.f1 for point in points]),
+        ("false refusals", [point.false_refusals.value for point in points]),
+    )
+    places = [_x_in_panel(point.threshold, low, high) for point in points]
+    lines = [
+        [(x, _y_in_panel(y)) for x, y in zip(places, shares, strict=True) if y is not None]
+        for _, shares in values
+    ]
+    ends = _spread_apart([line[-1][1] if line else PANEL_TOP for line in lines])
+    return ThresholdPanel(
+        title=title,
+        across=tuple(
+            Tick(
+                _x_in_panel(low + (high - low) * part / 4, low, high),
+                f"{low + (high - low) * part / 4:.3f}",
+            )
+            for part in range(5)
+        ),
+        up=tuple(Tick(_y_in_panel(share), f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)),
+        curves=tuple(
+            Curve(colour, name, " ".join(f"{x:.1f},{y:.1f}" for x, y in line))
+            for colour, ((name, _), line) in enumerate(zip(values, lines, strict=True))
+        ),
+        names=tuple(
+            (colour, y, name)
+            for colour, ((name, _), y) in enumerate(zip(values, ends, strict=True))
+        ),
+        marks=tuple((_x_in_panel(threshold, low, high), name) for name, threshold in marks),
+        always=_y_in_panel(f1_of_always),
+    )
+
+
+def _spread_apart(heights: Sequence[float]) -> list[float]:
+    """Nearly the same heights, so far from each other that text beside them can be read."""
+    placed = list(heights)
+    lowest = PANEL_TOP - ROW
+    for at in sorted(range(len(placed)), key=placed.__getitem__):
+        placed[at] = lowest = max(placed[at], lowest + ROW)
+    return placed
+
+
+def _x_in_panel(threshold: float, low: float, high: float) -> float:
+    share = (min(max(threshold, low), high) - low) / (high - low)
+    return PANEL_LEFT + share * (PANEL_WIDTH - PANEL_RIGHT - PANEL_LEFT)
+
+
+def _y_in_panel(share: float) -> float:
+    return PANEL_TOP + (1 - share) * (PANEL_HEIGHT - PANEL_BOTTOM - PANEL_TOP)
 
 
 def _choose_step(most: float) -> float:

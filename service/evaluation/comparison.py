@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.evaluation.cases import Case
 from service.evaluation.outcomes import CaseOutcome
-from service.evaluation.scores import MEASURES, Measure, Unit, quantile
+from service.evaluation.scores import Measure, Unit, measures_for, quantile
 
 RESAMPLES = 10_000
 AT_ONCE = 4_000_000  # draws held in memory together
@@ -103,6 +103,7 @@ def compare_arms(
 ) -> tuple[Comparison, ...]:
     """Each arm against the first, over the questions that both have answered."""
     found: list[Comparison] = []
+    measures = measures_for(cases)
     with_answer = {at for at, outcome in outcomes.items() if outcome.failure is None}
     for arm in arms[1:]:
         pair = arms[0], arm
@@ -113,10 +114,10 @@ def compare_arms(
         )
         terms = [
             _measure_terms(measure, one) * (together[:, None] if measure.same_run else 1)
-            for measure in MEASURES
+            for measure in measures
             for one in answered
         ]
-        for measure, difference in zip(MEASURES, estimate_differences(terms, seed), strict=True):
+        for measure, difference in zip(measures, estimate_differences(terms, seed), strict=True):
             if difference is not None:
                 found.append(
                     Comparison(measure=measure, arm=arm, first=arms[0], difference=difference)
@@ -191,7 +192,8 @@ def _summarize_arm(
     arm: str, answered: Sequence[tuple[Case, CaseOutcome]], leaks: Leaks, seed: int
 ) -> Summary:
     done = [(case, outcome) for case, outcome in answered if not outcome.failure]
-    values = estimate_ratios([_measure_terms(measure, done) for measure in MEASURES], seed)
+    measures = measures_for(case for case, _ in answered)
+    values = estimate_ratios([_measure_terms(measure, done) for measure in measures], seed)
     times = [outcome.seconds for _, outcome in done]
     return Summary(
         arm=arm,
@@ -200,7 +202,7 @@ def _summarize_arm(
         abstained=sum(outcome.abstained for _, outcome in done),
         leaks=sum(len(leaks.get((arm, case.id), ())) for case, _ in answered),
         estimates={
-            m.key: value for m, value in zip(MEASURES, values, strict=True) if value is not None
+            m.key: value for m, value in zip(measures, values, strict=True) if value is not None
         },
         median_s=quantile(times, 0.5),
         p95_s=quantile(times, 0.95),

@@ -19,7 +19,7 @@ from service.evaluation.cases import Case
 from service.evaluation.comparison import Estimate, Summary, format_estimate, format_value
 from service.evaluation.outcomes import CaseOutcome, write_private
 from service.evaluation.results import Results
-from service.evaluation.scores import MEASURES, Measure
+from service.evaluation.scores import ALL_MEASURES, MEASURES, Measure
 
 FEW = 30  # questions below which an interval says little
 EXAMPLES = 40  # questions shown in full
@@ -64,7 +64,7 @@ def render_page(results: Results) -> str:
     return _PAGES.get_template("report.html").render(
         results=results,
         measures=[
-            (measure, list(_find_estimates(results.summaries, measure))) for measure in MEASURES
+            (measure, list(_find_estimates(results.summaries, measure))) for measure in ALL_MEASURES
         ],
         levels=charts.chart_levels(results.summaries),
         contrasts=charts.chart_differences(results.comparisons, results.arms),
@@ -106,7 +106,7 @@ def tabulate_results(results: Results) -> Table:
     made.add_column("")
     for arm in results.arms:
         made.add_column(printable(arm), justify="right")
-    for measure in MEASURES:
+    for measure in ALL_MEASURES:
         cells = list(_find_estimates(results.summaries, measure))
         if any(cells):
             made.add_row(measure.title, *(_format_cell(value, measure) for value in cells))

@@ -9,7 +9,7 @@ from typing import Any
 from service.evaluation.cases import Case
 from service.evaluation.comparison import Comparison, Summary, compare_arms, summarize_arms
 from service.evaluation.outcomes import CaseOutcome
-from service.evaluation.scores import MEASURES
+from service.evaluation.scores import measures_for
 from service.evaluation.sets import DeclaredAccess, QuestionSet
 
 
@@ -101,7 +101,7 @@ class Results:
         got = (
             {}
             if outcome.failure
-            else {measure.key: measure.of(case, outcome) for measure in MEASURES}
+            else {measure.key: measure.of(case, outcome) for measure in measures_for(self.cases)}
         )
         scores = {key: round(had / could, 4) for key, (had, could) in got.items() if could}
         return asdict(outcome) | {

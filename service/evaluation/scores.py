@@ -7,7 +7,7 @@ question that says nothing about a measure adds nothing to either sum.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,6 +109,24 @@ def abstention_recall(case: Case, outcome: CaseOutcome) -> RatioTerms:
     return float(outcome.abstained and not case.answerable), float(not case.answerable)
 
 
+def document_shown(case: Case, outcome: CaseOutcome) -> RatioTerms:
+    """1 if a document that answers the question was shown, else 0."""
+    if not case.documents:
+        return NOTHING
+    return float(not case.documents.isdisjoint(outcome.shown)), 1.0
+
+
+def _only(
+    of: Callable[[Case, CaseOutcome], RatioTerms], *, follow_ups: bool
+) -> Callable[[Case, CaseOutcome], RatioTerms]:
+    """The measure over questions with a history, or over those that stand alone."""
+
+    def of_those(case: Case, outcome: CaseOutcome) -> RatioTerms:
+        return of(case, outcome) if bool(case.history) is follow_ups else NOTHING
+
+    return of_those
+
+
 def prompt_tokens(case: Case, outcome: CaseOutcome) -> RatioTerms:
     return NOTHING if outcome.prompt_tokens is None else (float(outcome.prompt_tokens), 1.0)
 
@@ -147,6 +165,25 @@ MEASURES = (
         about="mean time to the whole answer",
     ),
 )  # fmt: skip
+
+FOLLOW_UP_MEASURES = tuple(
+    Measure(key=f"{key}_{name}", title=f"{title}: {told}", of=_only(of, follow_ups=follow_ups), about=about)
+    for key, told, of, about in (
+        ("shown", "right document shown", document_shown, "a document that answers is among the passages"),
+        ("contained", "contained answer", _score_right(contains_answer), "a right answer stands in it"),
+    )
+    for name, title, follow_ups in (
+        ("follow_up", "follow-ups", True), ("alone", "without history", False),
+    )
+)  # fmt: skip
+"""How questions inside a conversation fare, and those that stand alone beside them."""
+
+ALL_MEASURES = (*MEASURES, *FOLLOW_UP_MEASURES)
+
+
+def measures_for(cases: Iterable[Case]) -> tuple[Measure, ...]:
+    """What is measured on these questions: follow-ups only if there are any."""
+    return ALL_MEASURES if any(case.history for case in cases) else MEASURES
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

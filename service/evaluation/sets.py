@@ -6,20 +6,24 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic_core import PydanticCustomError
 
 from indexes import labelled
 from indexes.errors import BadInput
 from indexes.labelled import LabelledQuestion, Query
 from indexes.model import PUBLIC
 from indexes.principals import user_name
+from service.answering.prompt import Turn
 from service.evaluation.cases import Case
 
 Readable = Callable[[str], frozenset[str]]  # the paths that a user may read, by the catalog
 # where people are looked for, from the set's folder
 BESIDE = "users.jsonl", "../../acl/users.jsonl"
 _NAMED = 5  # unknown users that are told by name
+MAX_TURNS = 1_000  # before one question, as /ask takes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,27 @@ class QuestionSet:
     declared_access: DeclaredAccess | None = None
 
 
+def _check_said(content: str) -> str:
+    if not content.strip():
+        raise PydanticCustomError("empty", "The turn is empty")
+    return content
+
+
+class TurnLine(BaseModel):
+    """One turn of the conversation before a question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["user", "assistant"]
+    content: Annotated[StrictStr, AfterValidator(_check_said)]
+
+
+def _check_begun(history: tuple[TurnLine, ...]) -> tuple[TurnLine, ...]:
+    if history and history[0].role != "user":
+        raise PydanticCustomError("not_begun", "It must begin with a turn of the user")
+    return history
+
+
 class QuestionLine(BaseModel):
     """One line of a file of one's own."""
 
@@ -65,6 +90,9 @@ class QuestionLine(BaseModel):
     documents: tuple[StrictStr, ...] = ()
     answerable: StrictBool | None = None
     user: StrictStr | None = None
+    history: Annotated[tuple[TurnLine, ...], AfterValidator(_check_begun)] = Field(
+        (), max_length=MAX_TURNS
+    )
 
     @property
     def expects_answer(self) -> bool:
@@ -224,6 +252,7 @@ def _case_of_line(name: str, row: QuestionLine, asker: str) -> Case:
         answerable=row.expects_answer,
         answers=row.answers,
         documents=frozenset(row.documents) if row.expects_answer else frozenset(),
+        history=tuple(Turn(turn.role, turn.content) for turn in row.history),
     )
 
 

@@ -101,12 +101,15 @@ class Trial:
         """What came of one question, and whether that was known before."""
         asker = Principal(name=case.user)
         about = conditions | {"ask": asdict(arm.ask), "question": case.question}
+        if case.history:
+            about["history"] = [asdict(turn) for turn in case.history]
         about["told"] = await self.context.cpu.run(arm.digest_template, case.question, asker)
         view_id = await self.context.cpu.run(self.context.searcher.view_id, asker)
         if found := self.kept.get(outcome_key(**about, view=view_id)):
             return found, True
         try:
-            answer = await arm.answerer.answer(replace(arm.ask, question=case.question), asker)
+            ask = replace(arm.ask, question=case.question, history=case.history)
+            answer = await arm.answerer.answer(ask, asker)
         except (GeneratorError, BadInput) as error:
             self._note_failure(error)
             return CaseOutcome(text="", abstained=False, failure=str(error)), False

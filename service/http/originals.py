@@ -157,7 +157,7 @@ class _StillReadable:
         self._catalog = catalog
         self._found = found
 
-    def confirm(self, principal: Principal, rows: Iterable[Row]) -> None:
+    def confirm(self, principal: Principal, rows: Iterable[Row], documents: Iterable[str]) -> None:
         """Raises NotAuthenticated, and NotFound if it is not what the caller may read any more."""
         with self._catalog.reading() as state:
             if state.original(self._found.document_id, principal).sha256 != self._found.sha256:

@@ -92,6 +92,12 @@ QUOTA = ProblemKind(
 METHOD = ProblemKind(
     "method-not-allowed", 405, "This address does not take that method.", "See the header Allow."
 )
+COMPLETIONS = ProblemKind(
+    "completions-not-offered",
+    404,
+    "Texts are not completed here. Ask /v1/chat/completions instead.",
+    "An answer is made from documents, for a question. Send it as the last message of a chat.",
+)
 INTERNAL = ProblemKind(
     "internal-error",
     500,
@@ -244,6 +250,7 @@ KINDS = {
         TOO_LARGE,
         TOO_SLOW,
         METHOD,
+        COMPLETIONS,
         INTERNAL,
         NOT_HTTP,
         HEAD_TOO_LARGE,

@@ -159,6 +159,7 @@ def make_calls(known: Knowledge) -> Iterator[Call]:
     yield from _search_calls(known)
     yield from _ask_calls(known)
     yield from _openai_calls(known)
+    yield from _embedding_calls(known)
     yield from _list_calls(known)
     yield from _document_calls(known)
     yield from _mcp_calls(known)
@@ -270,6 +271,23 @@ def _openai_calls(known: Knowledge) -> Iterator[Call]:
             path="/v1/responses",
             body=options | {"input": question},
         )
+
+
+def _embedding_calls(known: Knowledge) -> Iterator[Call]:
+    """Vectors of what the attacker sends itself; and the address that only tells of another."""
+    route = "POST /v1/embeddings"
+    texts: dict[str, dict[str, Any]] = {
+        "one": {"input": known.questions[0], "input_type": "query"},
+        "many": {"input": list(known.questions), "encoding_format": "base64"},
+        "other dimensions": {"input": known.questions[0], "dimensions": 7},
+        "tokens": {"input": [1, 2]},
+        "by another model": {"input": known.questions[0], "model": "no-such-model"},
+    }
+    for name, said in texts.items():
+        body = {"model": "clearance-embeddings", **said}
+        yield Call(door=f"embeddings {name}", route=route, path="/v1/embeddings", body=body)
+    route, body = "POST /v1/completions", {"model": QUOTES, "prompt": known.questions[0]}
+    yield Call(door="completions", route=route, path="/v1/completions", body=body)
 
 
 def _list_calls(known: Knowledge) -> Iterator[Call]:

@@ -15,6 +15,7 @@ from itertools import count as counter
 from typing import Protocol
 
 from indexes.errors import (
+    BadInput,
     GeneratorBroken,
     GeneratorError,
     GeneratorTimeout,
@@ -285,6 +286,8 @@ class PooledModel:
                 return
             except GeneratorError as error:
                 attempts.note_failure(error)
+                if prompt.form is not None and isinstance(error, RequestRefused):
+                    raise BadInput("The model server cannot follow that schema.") from error
                 if has_begun or not attempts.should_retry(error):
                     raise _without_refusal(error) from error
             await attempts.pause()

@@ -25,6 +25,13 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """JSON, and nothing else may be said. The server keeps the model to it."""
+
+    schema: str | None  # as JSON; None: any object
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What the model is given: turns of a chat, or one text to go on from. Exactly one of the two."""
 
@@ -35,6 +42,8 @@ class Prompt:
 
     Empty: they are not remembered.
     """
+    form: AnswerForm | None = field(default=None, compare=False)
+    """What the answer must be. None: text, as the model likes."""
 
     def __post_init__(self) -> None:
         if (self.messages is None) == (self.text is None):

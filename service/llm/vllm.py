@@ -24,7 +24,7 @@ from indexes.errors import (
 from indexes.settings import Settings
 from service.llm import event_stream
 from service.llm.pool import Pool, PooledModel, RequestRefused
-from service.llm.port import CompletionPart, Prompt, ServedModel, TokenCounts
+from service.llm.port import AnswerForm, CompletionPart, Prompt, ServedModel, TokenCounts
 from service.llm.tokenizer import LocalTokenizer
 from service.operating.tracing import TRACEPARENT
 
@@ -145,7 +145,8 @@ class VllmServer:
     def _completion_request(
         self, prompt: Prompt, model: str, max_tokens: int, cache_salt: str, stop: Sequence[str]
     ) -> dict[str, Any]:
-        stops = list(dict.fromkeys((*self._settings.llm_stop, *stop)))
+        # JSON ends by its form, and what ends a text may stand in it
+        stops = [] if prompt.form else list(dict.fromkeys((*self._settings.llm_stop, *stop)))
         return {
             "model": model,
             **_prompt_fields(prompt),
@@ -155,6 +156,7 @@ class VllmServer:
             "stream_options": {"include_usage": True},
             "cache_salt": cache_salt,
             **({"stop": stops} if stops else {}),
+            **_form_fields(prompt.form),
         }
 
     def _read_card(self, card: dict[str, Any]) -> ServedModel | None:
@@ -208,6 +210,16 @@ class VllmServer:
 
     def _next_deadline(self, end: float) -> float:
         return min(end, self._clock() + self._settings.llm_first_token_timeout_s)
+
+
+def _form_fields(form: AnswerForm | None) -> dict[str, Any]:
+    """The form of an answer as vLLM and OpenAI know it."""
+    if form is None:
+        return {}
+    if form.schema is None:
+        return {"response_format": {"type": "json_object"}}
+    named = {"name": "answer", "schema": json.loads(form.schema), "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _check_status(response: httpx2.Response) -> None:

@@ -41,12 +41,40 @@ def test_a_threshold_is_chosen_told_kept_switched_off_and_forgotten(questions: P
     assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
     told = run("abstention", "calibrate", str(questions), "--max-refused-share", "0.05")
     assert "refuse evidence below" in told
-    assert "of the unanswerable, which is right" in told
+    assert "always refuse" in told
+    assert "Kept: it holds" in told
     assert "(calibrated " in run("abstention", "show")
     run("abstention", "off")
     assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
     assert "Forgotten." in run("abstention", "reset")
     assert "nothing to forget" in run("abstention", "reset")
+
+
+def test_each_aim_has_an_option_and_the_curves_go_into_a_picture(questions: Path) -> None:
+    picture = questions.with_name("curves.svg")
+    told = run(
+        "abstention", "calibrate", str(questions), "--precision", "0.8", "--recall", "0.8",
+        "--picture", str(picture),
+    )  # fmt: skip
+    assert "precision of at least 80.0% and recall of at least 80.0%" in told
+    assert "<polyline" in picture.read_text(encoding="utf-8")
+    assert picture.stat().st_mode & 0o077 == 0
+    assert "No such" not in run("abstention", "calibrate", str(questions), "--false-refusals", "0")
+    assert "0 to 1" in run("abstention", "calibrate", str(questions), "--precision", "8", code=2)
+
+
+def test_an_aim_out_of_reach_fails_and_keeps_nothing_unless_it_is_told_to(questions: Path) -> None:
+    rows = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines()]
+    blind = questions.with_name("blind.jsonl")  # whether there is an answer is drawn by chance
+    mixed = [{**row, "answerable": n % 3 > 0} for n, row in enumerate(rows)]
+    blind.write_text("".join(json.dumps(row) + "\n" for row in mixed), encoding="utf-8")
+    aim = ("abstention", "calibrate", str(blind), "--precision", "0.99", "--recall", "0.9")
+    told = run(*aim, code=1)
+    assert "cannot be reached" in told
+    assert "Nothing is kept." in told
+    assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
+    assert "Kept: it holds" in run(*aim, "--anyway")
+    assert "(calibrated " in run("abstention", "show")
 
 
 def test_too_few_questions_are_refused_and_nothing_is_kept(questions: Path) -> None:

@@ -236,6 +236,26 @@ def save(house: House, name: str, *allow: str, system: str) -> None:
 # --- what is not asked again --------------------------------------------------------------------
 
 
+def test_follow_ups_are_asked_with_what_was_said_before_and_measured_by_themselves(measured):
+    history = [
+        {"role": "user", "content": "What soup is there on Mondays?"},
+        {"role": "assistant", "content": "There is soup [1]."},
+    ]
+    again = {**PAY, "id": "again", "user": "ada", "history": history}
+    place = measured.write("talk.jsonl", [*QUESTIONS, again])
+    told = measured.run(place=place).output
+    assert any("There is soup (1)" in repr(call.prompt) for call in measured.server.model.calls)
+    assert "follow-ups: right document shown" in told
+    assert "without history: contained answer" in told
+    (arm,) = measured.results["arms"]
+    counted = {key: each["questions"] for key, each in arm["estimates"].items()}
+    assert (counted["shown_follow_up"], counted["shown_alone"]) == (1, 2)
+    assert measured.figure(arm["arm"], "contained_follow_up") == 1.0
+    assert "after user: “What soup" in (measured.out / "report.html").read_text(encoding="utf-8")
+    without = measured.write("talk.jsonl", [*QUESTIONS, {**again, "history": []}])
+    assert "follow-ups" not in measured.run(place=without).output
+
+
 def test_what_was_asked_is_not_asked_again(measured):
     both = ("--template", "chat-en", "--template", measured.terse)
     assert measured.asked(*both) == 6

@@ -237,6 +237,41 @@ def test_malformed_files_are_refused_with_the_lines(tmp_path, rows, said):
         read(write(tmp_path / "mine.jsonl", rows), user="ada")
 
 
+def test_the_turns_before_a_follow_up_are_read_in_their_order(tmp_path):
+    history = [
+        {"role": "user", "content": "How much leave has Finance?"},
+        {"role": "assistant", "content": "30 days [1]."},
+    ]
+    rows = [{"question": "And Sales?", "answers": ["25"], "history": history}]
+    rows.append({"question": "Is there soup?", "answers": ["yes"]})
+    follow_up, alone = read(write(tmp_path / "mine.jsonl", rows), user="ada").cases
+    assert [(turn.role, turn.text) for turn in follow_up.history] == [
+        ("user", "How much leave has Finance?"),
+        ("assistant", "30 days [1]."),
+    ]
+    assert alone.history == ()
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ("Finance?", "line 3: history"),
+        (["Finance?"], r"line 3: history\.0"),
+        ([{"role": "system", "content": "Obey."}], r"line 3: history\.0\.role"),
+        ([{"role": "user", "content": " "}], r"line 3: history\.0\.content: The turn is empty"),
+        ([{"role": "user"}], r"line 3: history\.0\.content: Field required"),
+        ([{"role": "user", "content": "a", "by": "ada"}], r"line 3: history\.0\.by: Extra"),
+        ([{"role": "assistant", "content": "Hello."}], "line 3: history: It must begin with"),
+        ([{"role": "user", "content": "a"}] * 1_001, "line 3: history: .* at most 1000"),
+    ],
+)
+def test_a_history_that_is_none_is_refused_with_its_line(tmp_path, history, said):
+    good = json.dumps({"question": "Q", "answerable": False})
+    bad = {"question": "And Sales?", "answers": ["25"], "history": history}
+    with pytest.raises(BadInput, match=said):
+        read(write(tmp_path / "mine.jsonl", [good, "", bad]), user="ada")
+
+
 def test_a_file_without_users_needs_one(tmp_path):
     file = write(tmp_path / "mine.jsonl", [{"question": "Q", "answerable": False}])
     with pytest.raises(BadInput, match="1 of 1 questions do not say who asks"):

@@ -205,7 +205,7 @@ def test_a_stream_tells_it_in_the_usual_events(http: TestClient, house: House) -
 def entry(path: str, title: str) -> DocumentEntry:
     return DocumentEntry(
         id=path, title=title, path=path, media_type="text/plain", collection="default", language=None,
-        modified_at=None, metadata={},
+        modified_at=None, metadata={}, original=None,
     )  # fmt: skip
 
 

@@ -416,6 +416,8 @@ MATRIX = {
     ("GET", "/v1/models/{name:path}"): KEY,
     ("POST", "/v1/chat/completions"): KEY,
     ("POST", "/v1/responses"): KEY,
+    ("POST", "/v1/embeddings"): KEY,
+    ("POST", "/v1/completions"): KEY,
     ("POST", "/admin/index/rebuild"): ADMIN,
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
     ("POST", "/admin/templates"): ADMIN,
@@ -441,6 +443,7 @@ MATRIX = {
     ("DELETE", "/admin/keys/{key_id}"): ADMIN,
 }
 GOOD_STATUS = {
+    ("POST", "/v1/completions"): 404,  # it only says where to ask
     ("POST", "/admin/index/rebuild"): 202,
     ("POST", "/admin/templates"): 201,
     ("POST", "/admin/keys"): 201,
@@ -497,6 +500,7 @@ def test_every_role_gets_exactly_what_the_matrix_says(house: Any, http: TestClie
     bodies = {
         "/v1/chat/completions": chat,
         "/v1/responses": response,
+        "/v1/embeddings": {"model": "clearance-embeddings", "input": GOOD["question"]},
         "/ask": GOOD,
         "/search": GOOD,
         "/answers/{answer_id}/feedback": {"verdict": "up"},

@@ -1,5 +1,6 @@
 """The service in front of a real model server."""
 
+import json
 import re
 import socket
 import time
@@ -38,6 +39,33 @@ def test_a_real_model_answers_with_the_tokens_we_counted(house: Any, served: str
     assert reply["usage"]["completion_tokens"] <= 24
     ready = httpx2.get(f"{served}/readyz").json()
     assert ready["checks"]["model"] == "ok"
+
+
+def test_a_real_model_keeps_to_the_form_that_is_asked_for(house: Any, served: str) -> None:
+    ada = house.headers("ada")
+    model = httpx2.get(f"{served}/v1/models", headers=ada).json()["data"][0]["id"]
+    properties: dict[str, Any] = {
+        "month": {"enum": ["March", "April"]},
+        "certain": {"type": "boolean"},
+    }
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": QUESTION["question"]}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}},
+        "max_tokens": 64,
+    }
+    reply = httpx2.post(f"{served}/v1/chat/completions", json=body, headers=ada, timeout=240)
+    assert reply.status_code == 200, reply.text
+    said = json.loads(reply.json()["choices"][0]["message"]["content"])
+    assert said.keys() == properties.keys()
+    assert said["month"] in properties["month"]["enum"]
+    assert [each["pointer"] for each in reply.json()["clearance"]["values"]] == ["/month"]
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])

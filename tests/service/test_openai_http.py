@@ -178,7 +178,7 @@ def test_what_is_no_body_is_refused(house: Any, http: TestClient, at: str) -> No
 def test_every_unknown_address_and_every_missing_key_has_the_same_form(
     house: Any, http: TestClient
 ) -> None:
-    for at in ("/v1/", "/v1/embeddings", "/v1/responses/resp_1", "/v1/models/nothing"):
+    for at in ("/v1/", "/v1/files", "/v1/responses/resp_1", "/v1/models/nothing"):
         assert check(http.get(at, headers=house.headers("ada")), 404)["type"] == "not_found_error"
         assert check(http.get(at), 401)["code"] == "invalid_api_key"
     assert http.get("/v1/models").headers["www-authenticate"].startswith("Bearer")

@@ -3,6 +3,8 @@
 import re
 from enum import StrEnum
 
+from indexes.text.folding import fold_han
+
 
 class Kind(StrEnum):
     """What is asked for."""
@@ -136,6 +138,7 @@ def gives(kind: Kind, text: str, question: str) -> bool | None:
     """Whether the text has such a thing that the question does not name itself; None if nothing in
     a text shows that kind.
     """
+    text, question = fold_han(text), fold_han(question)
     if kind is Kind.DEFINITION:
         return _DEFINES.search(text) is not None
     pattern = _GIVES.get(kind)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from indexes.text.folding import fold_han
 from indexes.text.scripts import Script, script
 from indexes.text.sentences import QUESTION_MARKS, sentences
 from indexes.text.words import Term, terms
@@ -51,7 +52,7 @@ def _what_is_asked(question: str) -> str:
 def read_question(question: str) -> AskedQuestion:
     """Everything that the question itself tells."""
     language = script(question)
-    question = _what_is_asked(question)
+    question = fold_han(_what_is_asked(question))
     order = tuple(terms(question, question=True)) or tuple(terms(question))
     words = tuple(dict.fromkeys(term.form for term in order))
     kind = kind_of(question)

@@ -4,6 +4,7 @@ A program says no origin. A browser says it with every POST, so a page that got 
 another name (DNS rebinding) shows itself.
 """
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -13,12 +14,12 @@ from indexes.errors import ForeignOrigin
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def check_origin(request: Request, public_url: str | None) -> None:
+def check_origin(request: Request, public_url: str | None, others: Collection[str] = ()) -> None:
     """Raises ForeignOrigin for a page that is neither of the service's own address nor, if the
-    settings name none, of this machine.
+    settings name none, of this machine. others: origins whose pages may use the service, too.
     """
     said = request.headers.getlist("origin")
-    if said and not (len(said) == 1 and _is_ours(said[0], public_url)):
+    if said and not (len(said) == 1 and (said[0] in others or _is_ours(said[0], public_url))):
         raise ForeignOrigin
 
 

@@ -29,7 +29,7 @@ open_router = APIRouter(responses=PROBLEM_RESPONSES)
 async def exchange(request: Request, runtime: CurrentRuntime) -> Response:
     """One message of the Model Context Protocol. There are no sessions and no streams."""
     settings = runtime.settings
-    check_origin(request, settings.public_url)
+    check_origin(request, settings.public_url, settings.cors_origins)
     make_exchange = await run_in_thread(runtime, _load)
     made: Response = make_exchange(settings.max_body_kb * 1024)
     return made

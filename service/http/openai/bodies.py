@@ -9,6 +9,7 @@ service has its own, and nothing that stands beside a question may loosen them.
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,9 +25,11 @@ from pydantic import (
 from pydantic import StrictStr as Str
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from indexes.errors import BadInput
 from indexes.model import Mode
 from indexes.settings import Settings
 from service.answering import phrases
+from service.answering.json_form import JsonForm, make_json_form
 from service.answering.values import Ask
 from service.http.bodies import (
     MAX_ANSWER_TOKENS,
@@ -119,12 +122,31 @@ def _check_type(kind: Any) -> Any:
     return "message"
 
 
-def _check_format(wanted: Any) -> Any:
-    """Nothing but the format that is given anyway."""
+def _read_format(wanted: Any) -> JsonForm | None:
+    """The form of the answer, in either way that it can be asked for; None: text."""
     form = wanted.get("format", wanted) if isinstance(wanted, dict) else wanted
     if form is None or (isinstance(form, dict) and form.get("type", "text") == "text"):
         return None
-    raise PydanticCustomError("unsupported", "Answers are text; no other format can be asked for.")
+    if isinstance(form, dict) and form.get("type") == "json_object":
+        return make_json_form(None)
+    if not isinstance(form, dict) or form.get("type") != "json_schema":
+        raise PydanticCustomError(
+            "unsupported", "An answer can be text, json_object or json_schema, and nothing else."
+        )
+    schema = (form.get("json_schema") or form).get("schema")
+    if not isinstance(schema, dict) or not schema:
+        raise PydanticCustomError("no_schema", "A schema must stand in it, as a JSON object.")
+    try:
+        return make_json_form(schema)
+    except BadInput as error:
+        raise PydanticCustomError("schema", "{said}", {"said": error.detail}) from error
+
+
+AnswerFormat = Annotated[
+    Any,
+    BeforeValidator(_read_format),
+    Field(description="text, json_object, or json_schema with a schema that the answer fits."),
+]
 
 
 class MessageBody(RequestBody):
@@ -273,7 +295,7 @@ class ChatBody(_OpenAIBody):
     audio: Annotated[Any, RefusedParameter("Answers are text.")] = None
     prediction: Annotated[Any, RefusedParameter("An answer cannot be given in advance.")] = None
     web_search_options: Annotated[Any, RefusedParameter("Only the documents are searched.")] = None
-    response_format: Annotated[Any, BeforeValidator(_check_format)] = None
+    response_format: AnswerFormat = None
     frequency_penalty: NoEffect = None
     presence_penalty: NoEffect = None
     reasoning_effort: NoEffect = None
@@ -281,12 +303,19 @@ class ChatBody(_OpenAIBody):
     verbosity: NoEffect = None
 
     @property
+    def form(self) -> JsonForm | None:
+        """What the answer must be; None: text."""
+        form: JsonForm | None = self.response_format
+        return form
+
+    @property
     def wants_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def to_ask(self, settings: Settings) -> Ask:
         """Raises BadInput and QuestionTooLong."""
-        return self._to_ask(self.messages, self.max_completion_tokens or self.max_tokens, settings)
+        ask = self._to_ask(self.messages, self.max_completion_tokens or self.max_tokens, settings)
+        return replace(ask, form=self.form)
 
     def ignored_names(self) -> tuple[str, ...]:
         more = ("frequency_penalty", "presence_penalty", "reasoning_effort", "seed", "verbosity")
@@ -312,15 +341,21 @@ class ResponsesBody(_OpenAIBody):
         Any,
         RefusedParameter("Passages come with every answer; there is nothing more to include.", []),
     ] = None
-    text: Annotated[Any, BeforeValidator(_check_format)] = None
+    text: AnswerFormat = None
     instructions: NoEffect = None
     max_tool_calls: NoEffect = None
     reasoning: NoEffect = None
     truncation: NoEffect = None
 
+    @property
+    def form(self) -> JsonForm | None:
+        """What the answer must be; None: text."""
+        form: JsonForm | None = self.text
+        return form
+
     def to_ask(self, settings: Settings) -> Ask:
         """Raises BadInput and QuestionTooLong."""
-        return self._to_ask(self.input, self.max_output_tokens, settings)
+        return replace(self._to_ask(self.input, self.max_output_tokens, settings), form=self.form)
 
     def ignored_names(self) -> tuple[str, ...]:
         return self._names_without_effect(

@@ -10,6 +10,10 @@ Chat pages show the text and nothing else. So what has to be known to read it ri
 are quotes because the model failed or that it was cut off, is also its last line, in parentheses;
 when it comes back with the conversation, it is taken off. An answer that could have been longer,
 and was not, says so under `clearance` alone.
+
+An answer in a form that the caller asked for is JSON and nothing else: no markers, no annotations,
+no last line. Where its values stand is told in `clearance.values`, and that nothing answers as a
+`refusal`.
 """
 
 import time
@@ -20,6 +24,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from service.answering.citations import Citation
+from service.answering.json_form import find_values
 from service.answering.values import Answer
 from service.http.replies import AskReply, Reply
 from service.llm.port import ServedModel
@@ -69,8 +74,8 @@ class ChatUsage(Reply):
 
 class ChatMessage(Reply):
     role: Literal["assistant"] = "assistant"
-    content: str
-    refusal: None = None
+    content: str | None
+    refusal: str | None = None
     annotations: tuple[dict[str, Any], ...]
 
 
@@ -124,11 +129,14 @@ class OpenAIReply:
     model: str  # by the name that the caller gave
     base: str  # of links, ending in a slash
     ignored: tuple[str, ...]
+    is_json: bool = False  # the answer has the form that the caller asked for
     created: int = field(default_factory=lambda: int(time.time()))
 
     def chat(self, answer: Answer) -> ChatReply:
+        refused = self.refuses(answer)
         message = ChatMessage(
-            content=answer.text + closing_notice(answer),
+            content=None if refused else answer.text + self.closing_notice(answer),
+            refusal=answer.text if refused else None,
             annotations=self.chat_annotations(answer.citations),
         )
         choice = ChatChoice(message=message, finish_reason=finish_reason(answer))
@@ -164,12 +172,25 @@ class OpenAIReply:
 
     def finished_item(self, answer: Answer) -> dict[str, Any]:
         """The message of a response."""
-        part = text_part(answer.text + closing_notice(answer), self.annotations(answer.citations))
+        text = answer.text + self.closing_notice(answer)
+        part = text_part(text, self.annotations(answer.citations))
+        if self.refuses(answer):
+            part = {"type": "refusal", "refusal": answer.text}
         status = "incomplete" if answer.cut_off else "completed"
         return {**message_item(answer.answer_id), "status": status, "content": [part]}
 
+    def refuses(self, answer: Answer) -> bool:
+        """Whether there is a refusal instead of the JSON that was asked for."""
+        return self.is_json and answer.abstained
+
+    def closing_notice(self, answer: Answer) -> str:
+        """The end of the text; JSON has none."""
+        return "" if self.is_json else closing_notice(answer)
+
     def extension(self, answer: Answer) -> dict[str, Any]:
         told = AskReply.of(answer).model_dump(mode="json", exclude=set(FIELDS_ELSEWHERE))
+        if self.is_json and not answer.abstained:
+            told["values"] = find_values(answer.text, answer.passages)
         return {**told, "ignored": list(self.ignored)}
 
     def final_extension(self, answer: Answer) -> dict[str, Any]:

@@ -10,10 +10,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from indexes.errors import NoSuchModel
+from service.answering.metering import Spent
+from service.http import problems
 from service.http.ask import answer_over_http
 from service.http.auth import Caller, needs_key
 from service.http.deps import CurrentRuntime, json_response
+from service.http.disconnects import CallerLeft, run_unless_gone
 from service.http.openai.bodies import ChatBody, ResponsesBody
+from service.http.openai.embeddings import EmbeddingsBody, EmbeddingsReply, embed_texts
 from service.http.openai.replies import (
     ChatReply,
     ErrorReply,
@@ -23,6 +27,7 @@ from service.http.openai.replies import (
     ResponseReply,
 )
 from service.http.openai.streaming import ChatForm, ResponsesForm
+from service.http.quotas import SPENT
 from service.runtime import Runtime
 
 ERROR: dict[int | str, dict[str, Any]] = {
@@ -95,9 +100,35 @@ async def responses(
     )
 
 
+@router.post(
+    "/v1/embeddings",
+    responses={200: {"model": EmbeddingsReply}},
+    summary="Vectors of texts, by the embedding model of the indexes",
+)
+async def embeddings(
+    body: EmbeddingsBody, request: Request, caller: Caller, runtime: CurrentRuntime
+) -> Response:
+    """No document is looked at. Tokens count against quotas, as those of other models do."""
+    spent: Spent = request.scope["state"].setdefault(SPENT, Spent())
+    try:
+        work = embed_texts(body, caller, runtime, spent)
+        return json_response(await run_unless_gone(work, request.receive))
+    except CallerLeft:
+        request.state.left = True
+        return Response(status_code=204)  # nobody is there to read it
+
+
+@router.post("/v1/completions", include_in_schema=False)
+async def completions(request: Request) -> Response:
+    """Clients of before chats ask here; what is said tells them where to ask."""
+    return problems.Problem(problems.COMPLETIONS).response(request.state.request_id)
+
+
 def _openai_reply(
     body: ChatBody | ResponsesBody, request: Request, runtime: Runtime
 ) -> OpenAIReply:
     """Links lead to where the service was asked, or to where its settings say that it is reached."""
     base = runtime.settings.public_url or str(request.base_url)
-    return OpenAIReply(body.model, base.rstrip("/") + "/", body.ignored_names())
+    return OpenAIReply(
+        body.model, base.rstrip("/") + "/", body.ignored_names(), is_json=body.form is not None
+    )

@@ -11,7 +11,6 @@ from service.http.openai.replies import (
     ResponseReply,
     chat_id,
     chat_usage,
-    closing_notice,
     finish_reason,
     message_item,
     response_id,
@@ -38,7 +37,7 @@ class ChatForm:
         if isinstance(event, Passages):
             self._answer_id = event.answer_id
             yield self._choice({"role": "assistant", "content": "", "refusal": None})
-        elif isinstance(event, Token):
+        elif isinstance(event, Token) and not self._reply.is_json:
             yield self._choice({"content": event.text})
         elif isinstance(event, Finished):
             yield from self._end_frames(event.answer)
@@ -48,7 +47,10 @@ class ChatForm:
         yield event_stream.DONE
 
     def _end_frames(self, answer: Answer) -> Iterator[bytes]:
-        if notice := closing_notice(answer):
+        if self._reply.is_json:  # only now it is known which of the two it is
+            name = "refusal" if self._reply.refuses(answer) else "content"
+            yield self._choice({name: answer.text})
+        if notice := self._reply.closing_notice(answer):
             yield self._choice({"content": notice})
         delta = {"annotations": list(self._reply.chat_annotations(answer.citations))}
         yield self._choice(
@@ -89,7 +91,7 @@ class ResponsesForm:
         if isinstance(event, Passages):
             self._answer_id = event.answer_id
             yield from self._start_frames()
-        elif isinstance(event, Token):
+        elif isinstance(event, Token) and not self._reply.is_json:
             yield self._text_event("response.output_text.delta", delta=event.text, logprobs=[])
         elif isinstance(event, CitationFound):
             for annotation in self._reply.annotation_pair(event.citation):
@@ -118,20 +120,35 @@ class ResponsesForm:
         yield self._event(
             "response.output_item.added", output_index=0, item=message_item(self._answer_id)
         )
-        yield self._text_event("response.content_part.added", part=text_part("", []))
+        if not self._reply.is_json:
+            yield self._text_event("response.content_part.added", part=text_part("", []))
 
     def _end_frames(self, answer: Answer) -> Iterator[bytes]:
         item = self._reply.finished_item(answer)
-        if notice := closing_notice(answer):
+        if self._reply.is_json:
+            yield from self._json_frames(answer)
+        if notice := self._reply.closing_notice(answer):
             yield self._text_event("response.output_text.delta", delta=notice, logprobs=[])
-        yield self._text_event(
-            "response.output_text.done", text=item["content"][0]["text"], logprobs=[]
-        )
+        if not self._reply.refuses(answer):
+            yield self._text_event(
+                "response.output_text.done", text=item["content"][0]["text"], logprobs=[]
+            )
         yield self._text_event("response.content_part.done", part=item["content"][0])
         yield self._event("response.output_item.done", output_index=0, item=item)
         response = self._reply.response(answer).model_dump(mode="json")
         response["clearance"] = self._reply.final_extension(answer)
         yield self._event(f"response.{response['status']}", response=response)
+
+    def _json_frames(self, answer: Answer) -> Iterator[bytes]:
+        """The whole of it at once: JSON, or a refusal."""
+        if self._reply.refuses(answer):
+            empty = {"type": "refusal", "refusal": ""}
+            yield self._text_event("response.content_part.added", part=empty)
+            yield self._text_event("response.refusal.delta", delta=answer.text)
+            yield self._text_event("response.refusal.done", refusal=answer.text)
+        else:
+            yield self._text_event("response.content_part.added", part=text_part("", []))
+            yield self._text_event("response.output_text.delta", delta=answer.text, logprobs=[])
 
     def _text_event(self, kind: str, **said: Any) -> bytes:
         place = {"item_id": f"msg_{self._answer_id}", "output_index": 0, "content_index": 0}
