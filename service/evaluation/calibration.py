@@ -1,11 +1,12 @@
-"""Thresholds of abstention, calibrated from labelled questions: how little evidence is too little,
-and what that costs.
+"""Thresholds of abstention, calibrated from labelled questions: how little strength is too little to
+answer, and what that costs. Strength is what the answer check says of the passages that were found.
 
 For each language asked in, on one half of the questions: the threshold that reaches what is aimed
 at. On the other half: what it reaches there. Questions that find nothing at all are left aside;
-they are refused without any threshold. The choosing itself is in `thresholds`.
+they are refused without any threshold. Those whose evidence is too little already are refused
+whatever the threshold; they are counted so. The choosing itself is in `thresholds`.
 
-People are wordier than question sets, and words that no passage holds lower the evidence. So every
+People are wordier than question sets, and words that no passage holds lower the strength. So every
 answerable question is asked in many words too, and the report tells how many of those would be
 refused. Whoever needs them spared asks for that; the threshold is then lower.
 """
@@ -15,14 +16,25 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, get_args
 
 from indexes.catalog import Catalog
 from indexes.errors import BadInput, Busy
-from indexes.model import Actor, IndexGeneration, Mode, Principal
+from indexes.model import Actor, IndexGeneration, Mode, Principal, SearchResult
 from indexes.search.searcher import Searcher
 from indexes.text.scripts import Script, script
-from service.answering.evidence import OFF, SETTING, read_thresholds, share_a_language
+from service.answering.answer_check.verdict import AnswerCheck
+from service.answering.evidence import (
+    OFF,
+    SETTING,
+    Thresholds,
+    is_weak,
+    measure_strength,
+    read_strengths,
+    read_thresholds,
+    share_a_language,
+)
 from service.evaluation.cases import Case
 from service.evaluation.thresholds import Aims, Measured, OperatingPoint, Share, choose_point
 
@@ -37,6 +49,7 @@ WORDY: Mapping[Script, str] = {
 
 ReportProgress = Callable[[int, int], None]  # questions done, of how many
 Kind = Callable[[Case], str]
+Measure = Callable[[str, SearchResult], float]  # of a question and what was found for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +95,8 @@ class MeasuredQuestion:
     """A question with what was found for it."""
 
     case: Case
-    evidence: float  # infinite if no threshold refuses it
+    # strength: infinite if no threshold refuses it, less than nothing if every one does
+    evidence: float
     wordy: float | None = None  # the same, asked in many words
 
     @property
@@ -110,18 +124,22 @@ def calibrate(
     k: int = 8,
     spare_wordy: bool = False,
     kind: Kind = lambda case: "unanswerable",
+    check: AnswerCheck | None = None,
     progress: ReportProgress = lambda done, total: None,
 ) -> Calibration:
     """Asks every question as its user and chooses thresholds. Stores nothing.
 
     spare_wordy: an answerable question counts as refused if it is refused in many words. kind: what
-    an unanswerable question is called in the figures. Raises BadInput if no language has questions
+    an unanswerable question is called in the figures. check: if None, words alone tell what answers.
+    Raises BadInput if no language has questions
     enough, Busy if another model became active meanwhile.
     """
     in_force = searcher.corpus.in_force()
-    present = {} if in_force is None else read_thresholds(*in_force)
+    weak = {} if in_force is None else read_thresholds(*in_force)
+    present = {} if in_force is None else read_strengths(in_force[1])
     alone = [case for case in cases if not case.history]
-    measured = measure_evidence(searcher, alone, mode=mode, k=k, progress=progress)
+    measure = partial(_strength_of, weak=weak, check=check or AnswerCheck())
+    measured = measure_evidence(searcher, alone, mode=mode, k=k, measure=measure, progress=progress)
     if in_force is None or searcher.corpus.generation().id != in_force[0].id:
         raise Busy("Another embedding model became active meanwhile.", remedy="Calibrate again.")
     enough, too_few = _part_languages(measured)
@@ -142,6 +160,11 @@ def calibrate(
     )
 
 
+def evidence_of(question: str, result: SearchResult) -> float:
+    """Infinite if no threshold refuses it."""
+    return result.evidence if share_a_language(question, result.hits) else math.inf
+
+
 def measure_evidence(
     searcher: Searcher,
     cases: Sequence[Case],
@@ -149,32 +172,33 @@ def measure_evidence(
     mode: Mode = "hybrid",
     k: int = 8,
     wordy: bool = True,
+    measure: Measure = evidence_of,
     progress: ReportProgress = lambda done, total: None,
 ) -> list[MeasuredQuestion]:
-    """The evidence for each question that finds anything in its asker's view."""
+    """What is measured of each question that finds anything in its asker's view."""
+
+    def find(question: str, user: str) -> float | None:
+        result = searcher.search(question, Principal(name=user), k, mode=mode)
+        return measure(question, result) if result.hits else None
+
     measured: list[MeasuredQuestion] = []
     for done, case in enumerate(cases, start=1):
-        evidence = _find_evidence(searcher, case.question, case.user, mode, k)
-        if evidence is not None:
+        found = find(case.question, case.user)
+        if found is not None:
             text = WORDY[script(case.question)].format(case.question)
-            also = (
-                _find_evidence(searcher, text, case.user, mode, k)
-                if wordy and case.answerable
-                else None
-            )
-            measured.append(MeasuredQuestion(case, evidence, also))
+            also = find(text, case.user) if wordy and case.answerable else None
+            measured.append(MeasuredQuestion(case, found, also))
         progress(done, len(cases))
     return measured
 
 
-def _find_evidence(
-    searcher: Searcher, question: str, user: str, mode: Mode, k: int
-) -> float | None:
-    """Infinite if no threshold refuses it; None if nothing at all was found."""
-    result = searcher.search(question, Principal(name=user), k, mode=mode)
-    if not result.hits:
-        return None
-    return result.evidence if share_a_language(question, result.hits) else math.inf
+def _strength_of(
+    question: str, result: SearchResult, *, weak: Thresholds, check: AnswerCheck
+) -> float:
+    """weak: how little evidence is too little, whatever the strength."""
+    if is_weak(question, result, weak):
+        return -math.inf
+    return measure_strength(question, result, check)
 
 
 def store_calibration(
@@ -195,7 +219,8 @@ def store_calibration(
     if not kept:
         return
     for language, found in kept.items():
-        of_mode[language] = _told_of(found, calibration.aims)
+        beside = of_mode.get(language) or {}  # how little evidence is too little stays
+        of_mode[language] = {**beside, **_told_of(found, calibration.aims)}
     before.pop(OFF, None)
     catalog.generations.keep_setting(
         calibration.generation, SETTING, {**before, calibration.mode: of_mode}, by=by
@@ -205,7 +230,7 @@ def store_calibration(
 def _told_of(found: LanguageThreshold, aims: Aims) -> dict[str, Any]:
     """What is stored of a threshold: the number that holds, and where it comes from."""
     return {
-        "threshold": found.threshold,
+        "strength": found.threshold,
         "aims": aims.named(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "chosen_on": found.chosen.answerable,
@@ -225,11 +250,18 @@ def describe_in_force(catalog: Catalog) -> list[str]:
     kept = _read_setting(found[1])
     lines = []
     for (mode, language), threshold in sorted(read_thresholds(*found).items()):
-        at = kept.get(mode, {}).get(language, {}).get("at")
-        since = f"calibrated {at}" if at else "comes with the model"
+        stored = "threshold" in kept.get(mode, {}).get(language, {})
+        since = "stored" if stored else "comes with the model"
         lines.append(
             f"{mode} search, questions {NAMES[language]}: refuses evidence below {threshold:.4f} ({since})"
         )
+    for (mode, language), strength in sorted(read_strengths(found[1]).items()):
+        told = kept.get(mode, {}).get(language, {})
+        if "strength" in told:
+            lines.append(
+                f"{mode} search, questions {NAMES[language]}: refuses strength below {strength:.4f}"
+                f" (calibrated {told.get('at')})"
+            )
     return lines
 
 

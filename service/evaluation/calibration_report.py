@@ -75,9 +75,9 @@ def _describe_language(language: Script, found: LanguageThreshold, aims: Aims) -
     chosen, tried = found.chosen, found.tried
     about = f"  questions {NAMES[language]}:"
     if found.reached:
-        yield f"{about} refuse evidence below {found.threshold:.4f}"
+        yield f"{about} refuse strength below {found.threshold:.4f}"
     else:
-        yield f"{about} the aim cannot be reached; the nearest is to refuse evidence below {found.threshold:.4f}"
+        yield f"{about} the aim cannot be reached; the nearest is to refuse strength below {found.threshold:.4f}"
     yield (
         f"    chosen on {chosen.answerable} questions with an answer and {chosen.unanswerable} without:"
         f" {', '.join(_format_figures(chosen))}"

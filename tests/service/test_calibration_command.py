@@ -40,7 +40,7 @@ def run(*arguments: str, code: int = 0) -> str:
 def test_a_threshold_is_chosen_told_kept_switched_off_and_forgotten(questions: Path) -> None:
     assert run("abstention", "show") == "Nothing is refused for little evidence.\n"
     told = run("abstention", "calibrate", str(questions), "--max-refused-share", "0.05")
-    assert "refuse evidence below" in told
+    assert "refuse strength below" in told
     assert "always refuse" in told
     assert "Kept: it holds" in told
     assert "(calibrated " in run("abstention", "show")
