@@ -140,8 +140,8 @@ class Settings(BaseSettings):
     )
     answer_scorer: str | None = Field(
         None,
-        description="Cross-encoder that says whether a passage answers the question, not only whether it is near;"
-        " none: rules alone.",
+        description="What says whether a passage answers the question, not only whether it is near: `packaged`,"
+        " or a cross-encoder; none: rules alone.",
     )
     exact_scan_limit: int = Field(
         250_000, ge=1, description="Visible passages up to which every one is scanned."

@@ -1,11 +1,20 @@
-"""Whether a text answers a question, not only whether it is near: by a cross-encoder that the settings
-name.
+"""Whether a text answers a question, not only whether it is near: by the packaged model that was
+trained for it, or by a cross-encoder that the settings name.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from indexes.artifacts import Report
+from indexes.embedder import available_threads
+from indexes.errors import BadConfiguration
 from indexes.settings import Settings
+
+PACKAGED = "packaged"
+"""In the settings: the model that comes with the service."""
+
+log = logging.getLogger(__name__)
 
 
 class AnswerScorer(Protocol):
@@ -19,13 +28,25 @@ class AnswerScorer(Protocol):
         ...
 
 
-def load_answer_scorer(settings: Settings) -> AnswerScorer | None:
-    """The scorer that the settings name, ready to use; None if they name none.
+def load_answer_scorer(settings: Settings, report: Report = log.info) -> AnswerScorer | None:
+    """The scorer that the settings name, ready to use; None if they name none, or if the packaged one
+    cannot be used, which the log tells.
 
-    Raises BadConfiguration when there is no such model.
+    Slow the first time, when the packaged one is converted. Raises BadConfiguration when there is no
+    cross-encoder of that name.
     """
-    if not settings.answer_scorer:
+    name = settings.answer_scorer
+    if name is None:
         return None
-    from indexes.embedder.cross_encoder import CrossEncoderAnswerScorer
+    if name != PACKAGED:
+        from indexes.embedder.cross_encoder import CrossEncoderAnswerScorer
 
-    return CrossEncoderAnswerScorer(settings.answer_scorer)
+        return CrossEncoderAnswerScorer(name)
+    from indexes.embedder import packaged_answers
+
+    threads = settings.embedding_threads or available_threads()
+    try:
+        return packaged_answers.load(settings.home.absolute() / "models", threads, report)
+    except BadConfiguration as error:
+        log.warning("The packaged answer scorer is not used, rules alone decide: %s", error)
+        return None
