@@ -26,7 +26,7 @@ from indexes.embedder.openvino_import import import_openvino, import_quantiser
 from indexes.embedder.packaged_answers import PackagedAnswerScorer, PairIds
 from indexes.errors import BadConfiguration
 
-FARTHEST = 0.1
+FARTHEST = 0.3
 """From the original's probability, on the samples: beyond, converting has broken the model."""
 
 SAMPLES = (
