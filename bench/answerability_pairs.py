@@ -155,8 +155,8 @@ class Material:
         }
         self.questions = [
             Question(
-                row["_id"], row["text"], self.articles.get(row["source_doc"] or ""),
-                tuple(row["answers"]), row["type"], name, row["lang"],
+                row["_id"], row["text"], self.articles.get(row.get("source_doc") or ""),
+                tuple(row.get("answers", ())), row.get("type", ""), name, row["lang"],
             )
             for row in rows(folder / "queries.jsonl.gz")
         ]  # fmt: skip
