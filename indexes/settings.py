@@ -139,6 +139,11 @@ class Settings(BaseSettings):
     reranker_model: str | None = Field(
         None, description="Cross-encoder for a second look at the best hits; none: off."
     )
+    answer_scorer: str | None = Field(
+        None,
+        description="What says whether a passage answers the question, not only whether it is near: `packaged`,"
+        " or a cross-encoder; none: rules alone.",
+    )
     exact_scan_limit: int = Field(
         250_000, ge=1, description="Visible passages up to which every one is scanned."
     )

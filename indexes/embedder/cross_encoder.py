@@ -1,5 +1,5 @@
-"""A cross-encoder as reranker: question and passage read together by one model, slower and finer
-than vectors.
+"""A cross-encoder as reranker or as answer scorer: question and passage read together by one model,
+slower and finer than vectors.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from indexes.embedder.counting import drop_surrogates
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
 
-_REMEDY = (
-    "Name a folder or a hub model made for reranking, or leave CLEARANCE_RERANKER_MODEL empty."
-)
+_REMEDY = "Name a folder or a hub model made for reranking, or leave {setting} empty."
 
 
 class CrossEncoderReranker:
-    def __init__(self, name: str) -> None:
-        """Raises BadConfiguration when there is no such model."""
+    def __init__(self, name: str, setting: str = "CLEARANCE_RERANKER_MODEL") -> None:
+        """setting: that names the model, for the remedy.
+
+        Raises BadConfiguration when there is no such model.
+        """
         from sentence_transformers import CrossEncoder
 
         try:
@@ -26,17 +27,35 @@ class CrossEncoderReranker:
         except Exception as error:
             reason = str(error).strip().split("\n")[0]
             raise BadConfiguration(
-                f"The reranker {name} cannot be loaded: {reason}", remedy=_REMEDY
+                f"The cross-encoder {name} cannot be loaded: {reason}",
+                remedy=_REMEDY.format(setting=setting),
             ) from error
         self._tokenizer_lock = Lock()  # the tokenizer inside the model is not safe to share
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """As the model's own configuration has them: probabilities of some, logits of others."""
+        return self._predict(question, texts)
+
+    def _predict(self, question: str, texts: Sequence[str], **options: object) -> list[float]:
         pairs = [(drop_surrogates(question), drop_surrogates(text)) for text in texts]
         with (
             self._tokenizer_lock
         ):  # one pair at a time: no padding, so no score depends on the other texts
-            found = self._model.predict(pairs, batch_size=1, show_progress_bar=False)
+            found = self._model.predict(pairs, batch_size=1, show_progress_bar=False, **options)
         return [float(score) for score in found]
+
+
+class CrossEncoderAnswerScorer(CrossEncoderReranker):
+    """The same model where probabilities are wanted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "CLEARANCE_ANSWER_SCORER")
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Probabilities, from 0 to 1."""
+        from torch.nn import Sigmoid
+
+        return self._predict(question, texts, activation_fn=Sigmoid())
 
 
 def load_reranker(settings: Settings) -> CrossEncoderReranker | None:

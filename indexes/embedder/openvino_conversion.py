@@ -41,12 +41,12 @@ def convert(folder: ModelFolder, empty: Path, precision: Precision) -> None:
     original = load_original(folder, RECIPES[precision])
     write_companions(original, empty)
     ov = import_openvino()
-    with _without_noise():
+    with without_noise():
         traced = _trace(ov, original)
         quantised = (
             _quantise(traced, original, folder.name)
             if precision == "int8"
-            else _compress_word_embeddings(traced)
+            else compress_word_embeddings(traced)
         )
         ov.save_model(quantised, empty / GRAPH, compress_to_fp16=False)
     check_survived(OpenVinoBackend(empty, threads=1).vectors, original.vectors, folder.name)
@@ -79,7 +79,7 @@ def _quantise(graph: Any, original: Original, name: str) -> Any:
     )
 
 
-def _compress_word_embeddings(graph: Any) -> Any:
+def compress_word_embeddings(graph: Any) -> Any:
     """The vectors of words, most of what a small model weighs, as 8-bit numbers, each word with a
     scale of its own.
     """
@@ -105,7 +105,7 @@ def _calibration_inputs(original: Original, name: str) -> list[dict[str, NDArray
 
 
 @contextmanager
-def _without_noise() -> Iterator[None]:
+def without_noise() -> Iterator[None]:
     """Keeps back remarks on branches that the inputs do not decide, and progress bars on standard
     output, where commands print their results.
     """

@@ -50,8 +50,8 @@ class OpenVinoBackend:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embedding")
         # a large vocabulary takes as long as the graph, so they are read side by side
         tokenizer = self._pool.submit(Tokenizer.from_file, str(folder / TOKENIZER))
-        compiled = _compile(folder / GRAPH, threads)
-        self._streams = _Streams([compiled.create_infer_request() for _ in range(threads)])
+        compiled = compile_graph(folder / GRAPH, threads)
+        self._streams = Streams([compiled.create_infer_request() for _ in range(threads)])
         self.tokenizer = tokenizer.result()
         self._ids = TokenIds(self.tokenizer, self.facts.max_length)
 
@@ -68,7 +68,7 @@ class OpenVinoBackend:
         return vector
 
 
-class _Streams:
+class Streams:
     """Requests of one compiled model: each computes one text at a time, on one thread.
 
     A question waits for no passage that has not begun.
@@ -123,7 +123,7 @@ def load(
     return OpenVinoBackend(converted, threads)
 
 
-def _compile(path: Path, threads: int) -> "CompiledModel":
+def compile_graph(path: Path, threads: int) -> "CompiledModel":
     """As many streams as threads: each text on one thread, so that its bytes do not hang on how many
     there are.
     """

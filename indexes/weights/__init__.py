@@ -16,7 +16,7 @@ from pathlib import Path
 
 from indexes.artifacts import Report, make_once, sha256_of
 from indexes.errors import BadConfiguration
-from indexes.weights import gguf, packed_e5
+from indexes.weights import answer_scorer, gguf, packed_e5
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,22 @@ LANGUAGE_MODELS: Mapping[str, PackagedModel] = {
         convert=gguf.convert,
     ),
 }
+
+
+def _write_encoder(folder: Path) -> None:
+    encoder = EMBEDDING_MODELS["multilingual-e5-small"]
+    encoder.convert(encoder.locate(), folder)
+
+
+ANSWER_SCORER = PackagedModel(
+    requirement="clearance",
+    package="indexes.weights",
+    file="answer_scorer.safetensors",
+    sha256="280684be467fe81e7c53c687c865d27b99052203cc0007f98d687de7b1097233",
+    recipe=1,
+    convert=answer_scorer.unpack_onto(_write_encoder),
+)
+"""Trained by us from texts under a licence of their own: see answer_scorer.md beside it."""
 
 
 def unpack_embedding_model(name: str, cache: Path, report: Report = log.info) -> Path:

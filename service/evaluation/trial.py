@@ -26,7 +26,7 @@ GIVE_UP = 10  # questions in a row without an answer from the model server
 
 SETTINGS_OF_ANSWERS = (
     "llm_window", "llm_style", "llm_stop", "llm_temperature", "llm_answer_tokens", "passages_per_document",
-    "reranker_model", "exact_scan_limit",
+    "reranker_model", "answer_scorer", "exact_scan_limit",
 )  # fmt: skip
 """Settings that change answers. What changes the corpus changes the view or the generation."""
 

@@ -20,7 +20,7 @@ from tokenizers import models as token_models
 from indexes import embedder as embedder_module
 from indexes.embedder import Embedder, load, openvino_conversion, processor
 from indexes.embedder.__main__ import main as embedder_main
-from indexes.embedder.openvino_cpu import RECIPES, _Streams
+from indexes.embedder.openvino_cpu import RECIPES, Streams
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
 from indexes.testing import HashingEmbedder
@@ -233,7 +233,7 @@ def test_converting_and_running_a_model_tells_nobody(tmp_path: Path) -> None:
 
 
 def test_a_question_waits_for_no_passage_that_has_not_begun() -> None:
-    streams: Any = _Streams([cast("Any", "the only one")])
+    streams: Any = Streams([cast("Any", "the only one")])
     order: list[str] = []
     first = streams.take(False)
     first.__enter__()

@@ -11,6 +11,7 @@ from indexes.model import Principal
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
 from tests.databases import only_sqlite
+from tests.indexes.cross_encoders import make_tiny_cross_encoder
 from tests.world import World, as_bytes
 
 ADA = Principal(name="user:ada")
@@ -57,32 +58,9 @@ def test_hidden_documents_change_no_byte_of_a_reranked_search(world: World) -> N
 @pytest.mark.slow
 @only_sqlite  # about a model and no catalog
 def test_a_cross_encoder_scores_each_pair_by_itself(tmp_path: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
     from indexes.embedder.cross_encoder import load_reranker
 
-    words = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "pay", "rises", "soup", "in", "may"]
-    tokenizer = Tokenizer(
-        models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]")
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    special = {
-        "unk_token": "[UNK]",
-        "pad_token": "[PAD]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-    }
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(tmp_path)
-    shape = {
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 16,
-    }
-    BertForSequenceClassification(
-        BertConfig(vocab_size=len(words), num_labels=1, **shape)
-    ).save_pretrained(tmp_path)
+    make_tiny_cross_encoder(tmp_path)
     reranker = load_reranker(Settings(reranker_model=str(tmp_path)))
     assert reranker is not None
     texts = ["pay rises in may", "soup", "pay", ""]
