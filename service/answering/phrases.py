@@ -30,5 +30,31 @@ CUT_OFF: Mapping[Script, str] = {
     "zh": "回答在 {tokens} 个词元处被截断。",
 }
 
-NOTICES = (QUOTED_INSTEAD, SHORTENED, CUT_OFF)
-"""What is said about an answer, beside it."""
+UNSUPPORTED: Mapping[Script, str] = {
+    "en": "The documents do not support {unsupported} of the {claims} sentences of this answer.",
+    "zh": "这个回答的 {claims} 句中有 {unsupported} 句没有文档支持。",
+}
+
+REPEATED: Mapping[Script, str] = {
+    "en": "The answer was stopped, because the model began to repeat itself.",
+    "zh": "模型开始重复，回答已停止。",
+}
+
+REPLACED: Mapping[Script, str] = {
+    "en": "The documents do not support what the language model answered; these are quotes from them.",
+    "zh": "语言模型的回答没有文档支持，以下是文档原文的摘录。",
+}
+
+WITHHELD: Mapping[Script, str] = {
+    "en": "The answer of the language model is not shown, because the documents do not support it.",
+    "zh": "语言模型的回答没有文档支持，因此不予显示。",
+}
+
+QUOTES_BELOW: Mapping[Script, str] = {
+    "en": "The documents say:",
+    "zh": "文档原文：",
+}
+"""Stands between an answer without support and the quotes below it."""
+
+NOTICES = (QUOTED_INSTEAD, SHORTENED, CUT_OFF, UNSUPPORTED, REPEATED, REPLACED, WITHHELD)
+"""What is said about an answer, beside it; one or more of them."""

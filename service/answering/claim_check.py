@@ -1,0 +1,260 @@
+"""Whether the passages that were shown say what a sentence of the model's answer claims.
+
+First words: its numbers with their units and its names must stand together in one place of a
+passage, most of its content words near them, those above all that the question did not bring, and
+no `not` may have come or gone. Where words alone do not tell, embeddings do: a sentence of a passage
+that means the same supports a claim whose numbers and names are there. Thresholds are measured:
+docs/decisions/0029-a-gate-behind-the-model.md.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from indexes.text.scripts import IDEOGRAPH, Script, script
+from indexes.text.stop_words import ENGLISH
+from indexes.text.words import terms
+from service.answering.citations import Sentence, split_sentences
+from service.answering.claims import Claim, is_fragment
+from service.answering.meaning import Meaning
+from service.answering.negation import is_negated, split_clauses
+from service.answering.prompt import Passage
+from service.answering.quantities import Quantity, find_quantities, without_quantities
+
+Reason = Literal["numbers", "names", "negation", "words"]
+"""Why a sentence is not supported: what the passages do not hold, or hold otherwise."""
+
+ENOUGH = 0.75  # share of a claim's words that one place must hold, to support it by words
+LITTLE = 0.3  # below it, meaning is not asked: the passages speak of something else
+NEW = 0.5  # share of the words that the question did not bring
+NEAR, AROUND = 0.8, 0.4  # what a word counts beside the sentence, elsewhere in its passage
+ANCHORED = 0.3  # share of the question's words that must stand around an answer of a word or two
+FEW = 4  # content words; an answer with fewer is held against the question, too
+BEGINNING = 5  # characters that two forms of a word share
+MOST_CANDIDATES = 12  # sentences of the passages that a claim's meaning is held against
+
+_NAME = re.compile(r"(?:[A-Z][\w’'&-]*\w|[A-Z]{2,})(?=\W|$)")
+_LATIN = re.compile(r"[A-Za-z][\w&'-]+")
+_TITLE = re.compile(r"[《「『]([^》」』]{2,30})[》」』]")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedClaim:
+    """A sentence that claims something, and what the passages say to it."""
+
+    span: tuple[int, int]  # in Answer.text
+    supported: bool
+    reason: Reason | None = None  # None if it is supported
+    passages: tuple[int, ...] = ()  # numbers of those that support it
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A sentence of a passage with what stands around it."""
+
+    passage: Passage
+    sentence: Sentence
+    near: frozenset[str]  # content words of its neighbours, and its own
+    around: frozenset[str]  # those of the whole passage, its title and headings
+    quantities: tuple[Quantity, ...]  # its own and its neighbours'
+    script: Script  # of its passage
+
+    def holds_number(self, wanted: Quantity) -> bool:
+        return any(wanted.agrees_with(held) for held in self.quantities)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A claim taken apart."""
+
+    text: str
+    forms: tuple[str, ...]  # content words but for numbers, each once
+    new: frozenset[str]  # those that the question did not bring
+    names: frozenset[str]
+    quantities: tuple[Quantity, ...]
+
+
+class ClaimChecker:
+    """Holds the claims of one answer against its passages. Blocking; one claim at a time."""
+
+    def __init__(self, question: str, passages: Sequence[Passage], meaning: Meaning | None) -> None:
+        """meaning: if None, words alone decide."""
+        self._passages = passages
+        self._question = question
+        self._meaning = meaning
+        self._asked = frozenset(term.form for term in terms(question, question=True))
+
+    @cached_property
+    def _places(self) -> tuple[_Place, ...]:
+        return tuple(place for passage in self._passages for place in _find_places(passage))
+
+    def check(self, claim: Claim) -> CheckedClaim:
+        """What the passages say to it."""
+        said = self._take_apart(claim.text)
+        graded = sorted(
+            ((self._grade(said, place), -at, place) for at, place in enumerate(self._places)),
+            key=lambda each: each[:2],
+            reverse=True,
+        )
+        fitting = [(grade, place) for grade, _, place in graded if self._may_support(said, place)]
+        place, reason = self._find_support(said, fitting)
+        if place is not None:
+            return CheckedClaim(claim.span, True, None, (place.passage.n,))
+        return CheckedClaim(claim.span, False, reason or self._find_reason(said))
+
+    def _find_support(
+        self, said: _Said, fitting: Sequence[tuple[float, _Place]]
+    ) -> tuple[_Place | None, Reason | None]:
+        """The place that supports it, best first; None with the reason if one only denies it."""
+        if fitting:
+            best, place = fitting[0]
+            if best >= ENOUGH and self._holds_the_new(said, place):
+                return (None, "negation") if _is_denied(said, place) else (place, None)
+        return self._find_by_meaning(said, fitting), None
+
+    def _take_apart(self, text: str) -> _Said:
+        words = without_quantities(text)
+        forms = tuple(dict.fromkeys(term.form for term in terms(words, question=True)))
+        return _Said(
+            text,
+            forms,
+            frozenset(forms) - self._asked,
+            frozenset(find_names(text)),
+            tuple(find_quantities(text)),
+        )
+
+    def _grade(self, said: _Said, place: _Place) -> float:
+        """Share of the claim's words that stand here, those that only stand around it counting less."""
+        own = place.sentence.forms
+        held = 0.0
+        for form in said.forms:
+            if _holds(own, form):
+                held += 1
+            elif _holds(place.near, form):
+                held += NEAR
+            elif _holds(place.around, form):
+                held += AROUND
+        return held / len(said.forms) if said.forms else 1.0
+
+    def _may_support(self, said: _Said, place: _Place) -> bool:
+        """Whether its numbers and names are here, and for an answer of a word or two what was asked."""
+        if not all(place.holds_number(quantity) for quantity in said.quantities):
+            return False
+        if _is_foreign(said.text, place):
+            return True
+        if not all(_holds(place.around, name) for name in said.names):
+            return False
+        if len(said.forms) >= FEW and not is_fragment(said.text):
+            return True
+        if _is_foreign(self._question, place):
+            return True
+        held = sum(_holds(place.around, form) for form in self._asked)
+        return held >= ANCHORED * len(self._asked)
+
+    def _holds_the_new(self, said: _Said, place: _Place) -> bool:
+        held = sum(_holds(place.near, form) for form in said.new)
+        return held >= NEW * len(said.new)
+
+    def _find_reason(self, said: _Said) -> Reason:
+        """Why no place supports it; told by those in its language if there are any."""
+        places = [place for place in self._places if not _is_foreign(said.text, place)]
+        places = places or list(self._places)
+        if not any(
+            all(place.holds_number(quantity) for quantity in said.quantities) for place in places
+        ):
+            return "numbers"
+        around = frozenset[str]().union(*(place.around for place in places))
+        return "words" if all(_holds(around, name) for name in said.names) else "names"
+
+    def _find_by_meaning(
+        self, said: _Said, fitting: Sequence[tuple[float, _Place]]
+    ) -> _Place | None:
+        """The place that means the same, in the other language or in other words."""
+        if self._meaning is None:
+            return None
+        across = [place for _, place in fitting if _is_foreign(said.text, place)]
+        if (found := _ask(self._meaning.nearest, said, across)) is not None:
+            return found
+        alike = [
+            place
+            for grade, place in fitting
+            if grade >= LITTLE and not _is_foreign(said.text, place) and not _is_denied(said, place)
+        ]
+        return _ask(self._meaning.nearest_in_one_language, said, alike)
+
+
+def _ask(
+    nearest: Callable[[str, Sequence[str]], int | None], said: _Said, places: Sequence[_Place]
+) -> _Place | None:
+    some = places[:MOST_CANDIDATES]
+    found = nearest(said.text, [place.sentence.text for place in some]) if some else None
+    return None if found is None else some[found]
+
+
+def _is_foreign(text: str, place: _Place) -> bool:
+    """Whether it stands in the other language, where no word is the same."""
+    return script(text) != place.script
+
+
+def find_names(text: str) -> Iterator[str]:
+    """The content words of names: with capitals inside a sentence, or written in Latin letters or
+    between marks of titles in Chinese.
+    """
+    if script(text) == "zh":
+        found = [*_LATIN.findall(text), *_TITLE.findall(text)]
+    else:
+        first = len(text) - len(text.lstrip("\"'“‘([ "))
+        found = [
+            name.group()
+            for name in _NAME.finditer(text)
+            if name.start() > first
+            or (name.group().lower() not in ENGLISH and name.group().isupper())
+        ]
+    for name in found:
+        yield from (term.form for term in terms(name) if not term.form[0].isdigit())
+
+
+def _find_places(passage: Passage) -> Iterator[_Place]:
+    parts = split_sentences(passage)
+    title = frozenset(term.form for term in terms(f"{passage.title} {' '.join(passage.section)}"))
+    around = title.union(*(part.forms for part in parts))
+    numbers = [tuple(find_quantities(f"{part.header}\n{part.text}")) for part in parts]
+    titled = tuple(find_quantities(passage.title))
+    written = script(passage.text)
+    for at, part in enumerate(parts):
+        beside = range(max(0, at - 1), min(len(parts), at + 2))
+        yield _Place(
+            passage,
+            part,
+            title.union(*(parts[each].forms for each in beside)),
+            around,
+            (*titled, *(number for each in beside for number in numbers[each])),
+            written,
+        )
+
+
+def _is_denied(said: _Said, place: _Place) -> bool:
+    """Whether one of the two says `not` where the other does not. Of the sentence of the passage only
+    those clauses count that the claim repeats.
+    """
+    repeated = [
+        clause for clause in split_clauses(place.sentence.text) if _is_repeated(clause, said.forms)
+    ]
+    text = " ".join(repeated) if repeated else place.sentence.text
+    return is_negated(text) != is_negated(said.text)
+
+
+def _is_repeated(clause: str, forms: Sequence[str]) -> bool:
+    words = {term.form for term in terms(clause, question=True)}
+    return 2 * len(words.intersection(forms)) >= len(words) > 0
+
+
+def _holds(held: Set[str], form: str) -> bool:
+    """Whether the word is there, or one that begins like it."""
+    if form in held:
+        return True
+    if len(form) <= BEGINNING or form[0].isdigit() or IDEOGRAPH.match(form):
+        return False
+    return any(other.startswith(form[:BEGINNING]) for other in held)
