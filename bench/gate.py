@@ -1,7 +1,7 @@
 """How many of the sentences that passages do not support get through the gate, and how many of those
 that they do support are stopped.
 
-    python -m bench.gate record --llm-url URL [--style completion]      (real answers, kept in --answers)
+    python -m bench.gate record --llm-url URL [--kind base]      (real answers, kept in --answers)
     python -m bench.gate report [--half held-out] [--json bench/results/gate.json]
 
 `report` measures two things. Made sentences, whose label is known because of how they were made:
@@ -13,8 +13,8 @@ that they do support are stopped.
 - `statement`: a question made a statement with its right answer, which are other words than the
   passage's; `statement-wrong`: with something else of the same kind out of the same passage
 
-Real answers of the packaged models, as `record` has kept them, with labels that a person gave by
-reading them (`--labels`). Questions and paragraphs are divided by a hash of their id: thresholds
+Real answers of the packaged models, as `record` has kept them, with a label for each claim that was
+given by reading it beside the passages (`--labels`: 1 if they say it, also if it answers nothing). Questions and paragraphs are divided by a hash of their id: thresholds
 are chosen on `dev`, and `held-out` is reported.
 """
 
@@ -224,11 +224,14 @@ def measure_made(which: str, count: int, meaning: Meaning | None, show: int) -> 
 # Real answers
 
 
-async def record(url: str, style: PromptStyle, file: Path) -> None:
+async def record(url: str, kind: str, file: Path) -> None:
     """Asks the served model, and keeps what it said, to the letter."""
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     settings = Settings(
-        llm_url=url, llm_style=style, llm_total_timeout_s=600, llm_first_token_timeout_s=600
+        llm_url=url,
+        llm_style="completion" if kind == "base" else "chat",
+        llm_total_timeout_s=600,
+        llm_first_token_timeout_s=600,
     )
     async with open_model(settings) as model:
         assert model is not None
@@ -246,7 +249,7 @@ async def record(url: str, style: PromptStyle, file: Path) -> None:
             async with places:
                 text = await ask(
                     model,
-                    style,
+                    kind,
                     question["text"],
                     passages(corpora[name], question, SHOWN, with_source=True),
                 )
@@ -267,11 +270,13 @@ def questions() -> Iterator[tuple[str, dict[str, Any]]]:
             yield from ((name, each) for each in asked)
 
 
-async def ask(
-    model: LanguageModel, style: PromptStyle, question: str, shown: Sequence[Passage]
-) -> str:
+async def ask(model: LanguageModel, kind: str, question: str, shown: Sequence[Passage]) -> str:
+    """kind: how the name of the built-in template begins."""
+    style: PromptStyle = "completion" if kind == "base" else "chat"
     template = next(
-        each for each in BUILT_IN if (each.style, each.language) == (style, script(question))
+        each
+        for each in BUILT_IN
+        if (each.style, each.language) == (style, script(question)) and each.name.startswith(kind)
     )
     documents = [
         Hit(
@@ -335,8 +340,9 @@ def measure_answers(
         told["claims"] += len(claims)
         told["supported"] += sum(claim.supported for _, claim in claims)
         key = f"{answer['model']} {answer['id']}"
+        labels_of_it = labelled.get(key, [])
         for n, (text, claim) in enumerate(claims):
-            right = labelled.get(f"{key} {n}")
+            right = labels_of_it[n] if n < len(labels_of_it) else None
             if show:
                 print(f"{key} {n}\t{claim.supported} {claim.reason} label={right}")
                 print(f"   {question['text']} | {question['answers'][:1]}\n   {text}")
@@ -355,7 +361,9 @@ def main() -> None:
     options.add_argument("--answers", type=Path, default=RESULTS / "gate-answers.json")
     options.add_argument("--labels", type=Path, default=RESULTS / "gate-labels.json")
     options.add_argument("--llm-url", help="of the model server, for `record`")
-    options.add_argument("--style", choices=["chat", "completion"], default="chat")
+    options.add_argument(
+        "--kind", choices=["chat", "small", "base"], default="chat", help="of built-in template"
+    )
     options.add_argument(
         "--home", type=Path, default=Path("var"), help="where the embedding model is kept"
     )
@@ -370,7 +378,7 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     given = options.parse_args()
     if given.what == "record":
-        asyncio.run(record(given.llm_url, given.style, given.answers))
+        asyncio.run(record(given.llm_url, given.kind, given.answers))
         return
     meaning = None if given.words_alone else make_meaning(embedding.load(Settings(home=given.home)))
     figures: dict[str, Any] = {"half": given.half}

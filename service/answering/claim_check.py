@@ -1,8 +1,8 @@
 """Whether the passages that were shown say what a sentence of the model's answer claims.
 
 First words: its numbers with their units and its names must stand together in one place of a
-passage, most of its content words near them, those above all that the question did not bring, and
-no `not` may have come or gone. Where words alone do not tell, embeddings do: a sentence of a passage
+passage, most of its content words near them, both of those that the question brought and of the others,
+and no `not` may have come or gone. Where words alone do not tell, embeddings do: a sentence of a passage
 that means the same supports a claim whose numbers and names are there. Thresholds are measured:
 docs/decisions/0029-a-gate-behind-the-model.md.
 """
@@ -28,7 +28,7 @@ Reason = Literal["numbers", "names", "negation", "words"]
 
 ENOUGH = 0.75  # share of a claim's words that one place must hold, to support it by words
 LITTLE = 0.3  # below it, meaning is not asked: the passages speak of something else
-NEW = 0.5  # share of the words that the question did not bring
+OF_EACH = 0.5  # share of those of its words that the question brought, and of those that it did not
 NEAR, AROUND = 0.8, 0.4  # what a word counts beside the sentence, elsewhere in its passage
 ANCHORED = 0.3  # share of the question's words that must stand around an answer of a word or two
 FEW = 4  # content words; an answer with fewer is held against the question, too
@@ -71,7 +71,8 @@ class _Said:
 
     text: str
     forms: tuple[str, ...]  # content words but for numbers, each once
-    new: frozenset[str]  # those that the question did not bring
+    asked: frozenset[str]  # those that the question brought
+    new: frozenset[str]  # the others
     names: frozenset[str]
     quantities: tuple[Quantity, ...]
 
@@ -110,7 +111,7 @@ class ClaimChecker:
         """The place that supports it, best first; None with the reason if one only denies it."""
         if fitting:
             best, place = fitting[0]
-            if best >= ENOUGH and self._holds_the_new(said, place):
+            if best >= ENOUGH and _holds_both(said, place):
                 return (None, "negation") if _is_denied(said, place) else (place, None)
         return self._find_by_meaning(said, fitting), None
 
@@ -120,6 +121,7 @@ class ClaimChecker:
         return _Said(
             text,
             forms,
+            self._asked.intersection(forms),
             frozenset(forms) - self._asked,
             frozenset(find_names(text)),
             tuple(find_quantities(text)),
@@ -152,10 +154,6 @@ class ClaimChecker:
             return True
         held = sum(_holds(place.around, form) for form in self._asked)
         return held >= ANCHORED * len(self._asked)
-
-    def _holds_the_new(self, said: _Said, place: _Place) -> bool:
-        held = sum(_holds(place.near, form) for form in said.new)
-        return held >= NEW * len(said.new)
 
     def _find_reason(self, said: _Said) -> Reason:
         """Why no place supports it; told by those in its language if there are any."""
@@ -233,6 +231,14 @@ def _find_places(passage: Passage) -> Iterator[_Place]:
             (*titled, *(number for each in beside for number in numbers[each])),
             written,
         )
+
+
+def _holds_both(said: _Said, place: _Place) -> bool:
+    """Whether the place speaks of what was asked about, and says what the claim says of it."""
+    return all(
+        sum(_holds(place.near, form) for form in some) >= OF_EACH * len(some)
+        for some in (said.asked, said.new)
+    )
 
 
 def _is_denied(said: _Said, place: _Place) -> bool:
