@@ -14,8 +14,9 @@ that they do support are stopped.
   passage's; `statement-wrong`: with something else of the same kind out of the same passage
 
 Real answers of the packaged models, as `record` has kept them, with a label for each claim that was
-given by reading it beside the passages (`--labels`: 1 if they say it, also if it answers nothing). Questions and paragraphs are divided by a hash of their id: thresholds
-are chosen on `dev`, and `held-out` is reported.
+given by reading it beside the passages (`--labels`: 1 if they say it, also if it answers nothing).
+Questions and paragraphs are divided by a hash of their id: thresholds are chosen on `dev`, and
+`held-out` is reported.
 """
 
 import argparse

@@ -58,11 +58,19 @@ class _Place:
     sentence: Sentence
     near: frozenset[str]  # content words of its neighbours, and its own
     around: frozenset[str]  # those of the whole passage, its title and headings
-    quantities: tuple[Quantity, ...]  # its own and its neighbours'
+    quantities: tuple[Quantity, ...]  # its own, those of its header and of the title
+    beside: tuple[Quantity, ...]  # those of its neighbours
     script: Script  # of its passage
 
-    def holds_number(self, wanted: Quantity) -> bool:
-        return any(wanted.agrees_with(held) for held in self.quantities)
+    def holds_numbers(self, wanted: Sequence[Quantity]) -> bool:
+        """Whether it has all of them. Its neighbours help if it has one itself: a claim may join two
+        sentences, but a number alone must stand where the rest does.
+        """
+        own = sum(any(one.agrees_with(held) for held in self.quantities) for one in wanted)
+        if own in (0, len(wanted)):
+            return own == len(wanted)
+        everything = (*self.quantities, *self.beside)
+        return all(any(one.agrees_with(held) for held in everything) for one in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ class ClaimChecker:
 
     def _may_support(self, said: _Said, place: _Place) -> bool:
         """Whether its numbers and names are here, and for an answer of a word or two what was asked."""
-        if not all(place.holds_number(quantity) for quantity in said.quantities):
+        if not place.holds_numbers(said.quantities):
             return False
         if _is_foreign(said.text, place):
             return True
@@ -159,9 +167,7 @@ class ClaimChecker:
         """Why no place supports it; told by those in its language if there are any."""
         places = [place for place in self._places if not _is_foreign(said.text, place)]
         places = places or list(self._places)
-        if not any(
-            all(place.holds_number(quantity) for quantity in said.quantities) for place in places
-        ):
+        if not any(place.holds_numbers(said.quantities) for place in places):
             return "numbers"
         around = frozenset[str]().union(*(place.around for place in places))
         return "words" if all(_holds(around, name) for name in said.names) else "names"
@@ -174,7 +180,7 @@ class ClaimChecker:
             return None
         across = [place for _, place in fitting if _is_foreign(said.text, place)]
         if (found := _ask(self._meaning.nearest, said, across)) is not None:
-            return found
+            return None if is_negated(found.sentence.text) != is_negated(said.text) else found
         alike = [
             place
             for grade, place in fitting
@@ -228,7 +234,8 @@ def _find_places(passage: Passage) -> Iterator[_Place]:
             part,
             title.union(*(parts[each].forms for each in beside)),
             around,
-            (*titled, *(number for each in beside for number in numbers[each])),
+            (*titled, *numbers[at]),
+            tuple(number for each in beside if each != at for number in numbers[each]),
             written,
         )
 

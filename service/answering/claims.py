@@ -37,6 +37,11 @@ _BEFORE = re.compile(
     r"|(?:答案|回答|答)(?:是|为|為)?[:：，,]?|(?:因此|所以|总之|總之|综上所述|綜上所述|此外|另外|是的|不是|不)[，,])\s*",
     re.IGNORECASE,
 )
+_AFTER = re.compile(
+    r",? as (?:is |it is |it |the (?:passages?|documents?|text|context|sources?) )?(?:says?|states?|stated|mentions?|mentioned"
+    r"|describe[sd]?|noted|shown|explain(?:s|ed)|indicate[sd]?)\b[^.!?]{0,40}(?=[.!?]?$)",
+    re.IGNORECASE,
+)
 _COURTESY = re.compile(
     r"^\W*(?:(?:hello|hi|hey|sure|certainly|of course|thanks?|thank you|welcome|yes|no|okay|ok|sorry|unfortunately"
     r"|(?:the )?(?:following|passages?|sources?|references?)(?: \d+)?)\W*$"
@@ -82,11 +87,11 @@ class ClaimFinder:
 
 
 def _strip(sentence: str) -> str:
-    """Without signs of lists and of emphasis, and without the words that only lead up to a claim."""
+    """Without signs of lists and of emphasis, and without words around the claim that only say where it is from."""
     text = _EMPHASIS.sub("", _ITEM.sub("", sentence)).strip()
     while (before := _BEFORE.match(text)) and before.end():
         text = text[before.end() :]
-    return text
+    return _AFTER.sub("", text)
 
 
 def _claims(text: str) -> bool:

@@ -63,12 +63,10 @@ async def withhold(growing: GrowingAnswer, answer: Answer) -> Answer:
     text = phrases.NOT_ANSWERED[language]
     await growing.say(text)
     return replace(
-        answer,
-        text=text,
-        citations=(),
-        abstained=True,
-        cut_off=False,
-        support=None,
+        growing.complete(text, answerer="model", abstained=True),
+        usage=answer.usage,
+        model=answer.model,
+        template=answer.template,
         notice=phrases.WITHHELD[language],
         caveat=True,
     )

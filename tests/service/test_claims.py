@@ -47,11 +47,12 @@ def test_headings_introductions_and_courtesy_claim_nothing(sentence: str) -> Non
         ("No dogs are allowed.", "No dogs are allowed."),
         ("Please submit the form to Personnel.", "Please submit the form to Personnel."),
         ("Answer: Paris", "Paris"),
+        ("Salaries rise in March, as it says there.", "Salaries rise in March."),
         ("根据资料，港口六点开放。", "港口六点开放。"),
         ("请在周五之前提交。", "请在周五之前提交。"),
     ],
 )
-def test_what_stands_before_a_claim_is_no_part_of_it(sentence: str, claim: str) -> None:
+def test_what_stands_around_a_claim_is_no_part_of_it(sentence: str, claim: str) -> None:
     assert claimed(sentence) == claim
 
 
