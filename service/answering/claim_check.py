@@ -33,6 +33,7 @@ NEAR, AROUND = 0.8, 0.4  # what a word counts beside the sentence, elsewhere in 
 ANCHORED = 0.3  # share of the question's words that must stand around an answer of a word or two
 FEW = 4  # content words; an answer with fewer is held against the question, too
 BEGINNING = 5  # characters that two forms of a word share
+MOST_LOOKUPS = 8  # claims of one answer whose meaning is asked for; of the others, words decide
 MOST_CANDIDATES = 12  # sentences of the passages that a claim's meaning is held against
 
 _NAME = re.compile(r"(?:[A-Z][\w’'&-]*\w|[A-Z]{2,})(?=\W|$)")
@@ -50,14 +51,30 @@ class CheckedClaim:
     passages: tuple[int, ...] = ()  # numbers of those that support it
 
 
+class _Words:
+    """Content words, among which a word is also found by another form of it."""
+
+    def __init__(self, forms: Set[str]) -> None:
+        self.forms = forms
+        self._beginnings = {form[:BEGINNING] for form in forms if len(form) >= BEGINNING}
+
+    def holds(self, form: str) -> bool:
+        if form in self.forms:
+            return True
+        if len(form) <= BEGINNING or form[0].isdigit() or IDEOGRAPH.match(form):
+            return False
+        return form[:BEGINNING] in self._beginnings
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A sentence of a passage with what stands around it."""
 
     passage: Passage
     sentence: Sentence
-    near: frozenset[str]  # content words of its neighbours, and its own
-    around: frozenset[str]  # those of the whole passage, its title and headings
+    own: _Words
+    near: _Words  # its own, its neighbours' and those of the title and the headings
+    around: _Words  # those of the whole passage, too
     quantities: tuple[Quantity, ...]  # its own, those of its header and of the title
     beside: tuple[Quantity, ...]  # those of its neighbours
     script: Script  # of its passage
@@ -93,6 +110,7 @@ class ClaimChecker:
         self._passages = passages
         self._question = question
         self._meaning = meaning
+        self._lookups = 0
         self._asked = frozenset(term.form for term in terms(question, question=True))
 
     @cached_property
@@ -117,10 +135,14 @@ class ClaimChecker:
         self, said: _Said, fitting: Sequence[tuple[float, _Place]]
     ) -> tuple[_Place | None, Reason | None]:
         """The place that supports it, best first; None with the reason if one only denies it."""
-        if fitting:
-            best, place = fitting[0]
-            if best >= ENOUGH and _holds_both(said, place):
-                return (None, "negation") if _is_denied(said, place) else (place, None)
+        telling = [
+            place for grade, place in fitting if grade >= ENOUGH and _holds_both(said, place)
+        ]
+        for place in telling:
+            if not _is_denied(said, place):
+                return place, None
+        if telling:
+            return None, "negation"
         return self._find_by_meaning(said, fitting), None
 
     def _take_apart(self, text: str) -> _Said:
@@ -137,14 +159,13 @@ class ClaimChecker:
 
     def _grade(self, said: _Said, place: _Place) -> float:
         """Share of the claim's words that stand here, those that only stand around it counting less."""
-        own = place.sentence.forms
         held = 0.0
         for form in said.forms:
-            if _holds(own, form):
+            if place.own.holds(form):
                 held += 1
-            elif _holds(place.near, form):
+            elif place.near.holds(form):
                 held += NEAR
-            elif _holds(place.around, form):
+            elif place.around.holds(form):
                 held += AROUND
         return held / len(said.forms) if said.forms else 1.0
 
@@ -154,13 +175,13 @@ class ClaimChecker:
             return False
         if _is_foreign(said.text, place):
             return True
-        if not all(_holds(place.around, name) for name in said.names):
+        if not all(place.around.holds(name) for name in said.names):
             return False
         if len(said.forms) >= FEW and not is_fragment(said.text):
             return True
         if _is_foreign(self._question, place):
             return True
-        held = sum(_holds(place.around, form) for form in self._asked)
+        held = sum(place.around.holds(form) for form in self._asked)
         return held >= ANCHORED * len(self._asked)
 
     def _find_reason(self, said: _Said) -> Reason:
@@ -169,15 +190,16 @@ class ClaimChecker:
         places = places or list(self._places)
         if not any(place.holds_numbers(said.quantities) for place in places):
             return "numbers"
-        around = frozenset[str]().union(*(place.around for place in places))
-        return "words" if all(_holds(around, name) for name in said.names) else "names"
+        known = all(any(place.around.holds(name) for place in places) for name in said.names)
+        return "words" if known else "names"
 
     def _find_by_meaning(
         self, said: _Said, fitting: Sequence[tuple[float, _Place]]
     ) -> _Place | None:
         """The place that means the same, in the other language or in other words."""
-        if self._meaning is None:
+        if self._meaning is None or self._lookups >= MOST_LOOKUPS or not fitting:
             return None
+        self._lookups += 1
         across = [place for _, place in fitting if _is_foreign(said.text, place)]
         if (found := _ask(self._meaning.nearest, said, across)) is not None:
             return None if is_negated(found.sentence.text) != is_negated(said.text) else found
@@ -223,7 +245,7 @@ def find_names(text: str) -> Iterator[str]:
 def _find_places(passage: Passage) -> Iterator[_Place]:
     parts = split_sentences(passage)
     title = frozenset(term.form for term in terms(f"{passage.title} {' '.join(passage.section)}"))
-    around = title.union(*(part.forms for part in parts))
+    around = _Words(title.union(*(part.forms for part in parts)))
     numbers = [tuple(find_quantities(f"{part.header}\n{part.text}")) for part in parts]
     titled = tuple(find_quantities(passage.title))
     written = script(passage.text)
@@ -232,7 +254,8 @@ def _find_places(passage: Passage) -> Iterator[_Place]:
         yield _Place(
             passage,
             part,
-            title.union(*(parts[each].forms for each in beside)),
+            _Words(part.forms),
+            _Words(title.union(*(parts[each].forms for each in beside))),
             around,
             (*titled, *numbers[at]),
             tuple(number for each in beside if each != at for number in numbers[each]),
@@ -243,7 +266,7 @@ def _find_places(passage: Passage) -> Iterator[_Place]:
 def _holds_both(said: _Said, place: _Place) -> bool:
     """Whether the place speaks of what was asked about, and says what the claim says of it."""
     return all(
-        sum(_holds(place.near, form) for form in some) >= OF_EACH * len(some)
+        sum(place.near.holds(form) for form in some) >= OF_EACH * len(some)
         for some in (said.asked, said.new)
     )
 
@@ -262,12 +285,3 @@ def _is_denied(said: _Said, place: _Place) -> bool:
 def _is_repeated(clause: str, forms: Sequence[str]) -> bool:
     words = {term.form for term in terms(clause, question=True)}
     return 2 * len(words.intersection(forms)) >= len(words) > 0
-
-
-def _holds(held: Set[str], form: str) -> bool:
-    """Whether the word is there, or one that begins like it."""
-    if form in held:
-        return True
-    if len(form) <= BEGINNING or form[0].isdigit() or IDEOGRAPH.match(form):
-        return False
-    return any(other.startswith(form[:BEGINNING]) for other in held)

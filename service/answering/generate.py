@@ -98,15 +98,8 @@ class Completion:
             await asked.permission.confirm_if_stale()
             telling = _Telling(growing, output, support, gate, hold=self._holds_back)
             await telling.follow(pieces)
-        checked = None if output.abstained else Support(tuple(gate.checked))
         answer = replace(
-            growing.complete(output.text, answerer="model", abstained=output.abstained),
-            citations=() if output.abstained else tuple(support.citations),
-            usage=_make_usage(output, fitted.tokens),
-            model=served.name,
-            template=template.label,
-            cut_off=output.finish_reason == "length",
-            support=checked,
+            telling.make_answer(fitted.tokens), model=served.name, template=template.label
         )
         answer = _add_notice(answer, asked.language, fitted, request.answer_tokens, output)
         return await self._let_through(growing, answer, telling)
@@ -178,11 +171,23 @@ class _Telling:
                 self._growing.note_first_token(asked)
             await self._take(self._output.take(piece))
             if self._output.repeats_itself:
+                await pieces.aclose()
                 break
         await self._take(self._output.finish())
         while certain := await self._support.wait_for_certain():
             await self._tell(certain)
         await self._tell(await self._gate.wait_for_checked())
+
+    def make_answer(self, counted: int) -> Answer:
+        """The answer as the model made it. counted: tokens of the prompt."""
+        abstained = self._output.abstained
+        return replace(
+            self._growing.complete(self._output.text, answerer="model", abstained=abstained),
+            citations=() if abstained else tuple(self._support.citations),
+            usage=_make_usage(self._output, counted),
+            cut_off=self._output.finish_reason == "length",
+            support=None if abstained else Support(tuple(self._gate.checked)),
+        )
 
     async def release(self) -> None:
         """Tells what was held back."""
