@@ -2,13 +2,13 @@
 
 First words: its numbers with their units and its names must stand together in one place of a
 passage, most of its content words near them, both of those that the question brought and of the others,
-and no `not` may have come or gone. Where words alone do not tell, embeddings do: a sentence of a passage
-that means the same supports a claim whose numbers and names are there. Thresholds are measured:
+and no `not` may have come or gone. Where the passage is in another language, embeddings tell: a sentence
+of it that means the same supports a claim whose numbers it holds. Thresholds are measured:
 docs/decisions/0029-a-gate-behind-the-model.md.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -27,7 +27,6 @@ Reason = Literal["numbers", "names", "negation", "words"]
 """Why a sentence is not supported: what the passages do not hold, or hold otherwise."""
 
 ENOUGH = 0.75  # share of a claim's words that one place must hold, to support it by words
-LITTLE = 0.3  # below it, meaning is not asked: the passages speak of something else
 OF_EACH = 0.5  # share of those of its words that the question brought, and of those that it did not
 NEAR, AROUND = 0.8, 0.4  # what a word counts beside the sentence, elsewhere in its passage
 ANCHORED = 0.3  # share of the question's words that must stand around an answer of a word or two
@@ -135,15 +134,11 @@ class ClaimChecker:
         self, said: _Said, fitting: Sequence[tuple[float, _Place]]
     ) -> tuple[_Place | None, Reason | None]:
         """The place that supports it, best first; None with the reason if one only denies it."""
-        telling = [
-            place for grade, place in fitting if grade >= ENOUGH and _holds_both(said, place)
-        ]
-        for place in telling:
-            if not _is_denied(said, place):
-                return place, None
-        if telling:
-            return None, "negation"
-        return self._find_by_meaning(said, fitting), None
+        if fitting:
+            best, place = fitting[0]
+            if best >= ENOUGH and _holds_both(said, place):
+                return (None, "negation") if _is_denied(said, place) else (place, None)
+        return self._find_by_meaning(said, [place for _, place in fitting]), None
 
     def _take_apart(self, text: str) -> _Said:
         words = without_quantities(text)
@@ -193,30 +188,16 @@ class ClaimChecker:
         known = all(any(place.around.holds(name) for place in places) for name in said.names)
         return "words" if known else "names"
 
-    def _find_by_meaning(
-        self, said: _Said, fitting: Sequence[tuple[float, _Place]]
-    ) -> _Place | None:
-        """The place that means the same, in the other language or in other words."""
-        if self._meaning is None or self._lookups >= MOST_LOOKUPS or not fitting:
+    def _find_by_meaning(self, said: _Said, fitting: Sequence[_Place]) -> _Place | None:
+        """The place in the other language that means the same, and denies neither more nor less."""
+        foreign = [place for place in fitting if _is_foreign(said.text, place)][:MOST_CANDIDATES]
+        if self._meaning is None or self._lookups >= MOST_LOOKUPS or not foreign:
             return None
         self._lookups += 1
-        across = [place for _, place in fitting if _is_foreign(said.text, place)]
-        if (found := _ask(self._meaning.nearest, said, across)) is not None:
-            return None if is_negated(found.sentence.text) != is_negated(said.text) else found
-        alike = [
-            place
-            for grade, place in fitting
-            if grade >= LITTLE and not _is_foreign(said.text, place) and not _is_denied(said, place)
-        ]
-        return _ask(self._meaning.nearest_in_one_language, said, alike)
-
-
-def _ask(
-    nearest: Callable[[str, Sequence[str]], int | None], said: _Said, places: Sequence[_Place]
-) -> _Place | None:
-    some = places[:MOST_CANDIDATES]
-    found = nearest(said.text, [place.sentence.text for place in some]) if some else None
-    return None if found is None else some[found]
+        found = self._meaning.nearest(said.text, [place.sentence.text for place in foreign])
+        if found is None or is_negated(foreign[found].sentence.text) != is_negated(said.text):
+            return None
+        return foreign[found]
 
 
 def _is_foreign(text: str, place: _Place) -> bool:

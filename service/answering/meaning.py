@@ -12,11 +12,6 @@ SAME = {"multilingual-e5-small": 0.835}
 docs/decisions/0008.
 """
 
-ALIKE = {"multilingual-e5-small": 0.956}
-"""The same for two sentences in one language, which are nearer to each other whatever they say;
-measured in docs/decisions/0029. It counts only where numbers and names agree.
-"""
-
 MOST_SENTENCES = 24  # of a passage, for one claim
 
 
@@ -24,39 +19,26 @@ class Meaning(Protocol):
     """Finds what a claim was taken from if no word is the same."""
 
     def nearest(self, claim: str, sentences: Sequence[str]) -> int | None:
-        """The place of the sentence that says it in another language; None if none does.
+        """The place of the sentence that says it; None if none does.
 
         Blocking: all of them are embedded.
         """
-        ...
-
-    def nearest_in_one_language(self, claim: str, sentences: Sequence[str]) -> int | None:
-        """The same for sentences in the language of the claim."""
         ...
 
 
 class EmbeddedMeaning:
     """By the cosine of sentences."""
 
-    def __init__(self, embedder: Embedder, same: float, alike: float = 1.0) -> None:
-        """same: the least cosine of two sentences in two languages that say the same. alike: of two
-        in one language.
-        """
+    def __init__(self, embedder: Embedder, same: float) -> None:
+        """same: the least cosine of two sentences that say the same."""
         self.embedder = embedder
         self.same = same
-        self.alike = alike
 
     def nearest(self, claim: str, sentences: Sequence[str]) -> int | None:
-        return self._find_nearest(claim, sentences, self.same)
-
-    def nearest_in_one_language(self, claim: str, sentences: Sequence[str]) -> int | None:
-        return self._find_nearest(claim, sentences, self.alike)
-
-    def _find_nearest(self, claim: str, sentences: Sequence[str], least: float) -> int | None:
         claimed, *held = self.embedder.passages([claim, *sentences[:MOST_SENTENCES]])
         cosines = [float(vector @ claimed) for vector in held]
         best = max(cosines, default=-1.0)
-        return cosines.index(best) if best >= least else None
+        return cosines.index(best) if best >= self.same else None
 
 
 def make_meaning(embedder: Embedder) -> Meaning | None:
@@ -65,4 +47,4 @@ def make_meaning(embedder: Embedder) -> Meaning | None:
     None if nobody has measured it; then words alone decide.
     """
     same = SAME.get(embedder.name)
-    return None if same is None else EmbeddedMeaning(embedder, same, ALIKE.get(embedder.name, 1.0))
+    return None if same is None else EmbeddedMeaning(embedder, same)

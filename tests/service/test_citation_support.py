@@ -42,9 +42,6 @@ class Told:
         found = next((held for said, held in self.same.items() if said in claim), "nowhere")
         return list(sentences).index(found) if found in sentences else None
 
-    def nearest_in_one_language(self, claim: str, sentences: Sequence[str]) -> int | None:
-        return None
-
 
 def asked(
     reply: str, told: Meaning | None, seen: Callable[[list[Event]], None] = lambda events: None
@@ -157,9 +154,6 @@ def test_one_answer_has_a_handful_of_citations_looked_at_again() -> None:
 def test_a_look_for_meaning_that_fails_leaves_what_words_decided() -> None:
     class Broken:
         def nearest(self, claim: str, sentences: Sequence[str]) -> int | None:
-            raise MemoryError
-
-        def nearest_in_one_language(self, claim: str, sentences: Sequence[str]) -> int | None:
             raise MemoryError
 
     assert [supported for _, _, supported in marks(asked("港口九点关门[1]。", Broken()))] == [False]

@@ -73,9 +73,6 @@ class Nothing:
         self.asked.append(claim)
         return None
 
-    def nearest_in_one_language(self, claim: str, sentences: Sequence[str]) -> int | None:
-        return self.nearest(claim, sentences)
-
 
 def verdict(claim: str, question: str = "") -> tuple[bool, str | None]:
     checker = ClaimChecker(question, shown(HARBOUR, LIBRARY), None)
