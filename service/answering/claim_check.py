@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from indexes.text.scripts import IDEOGRAPH, Script, script
+from indexes.text.scripts import IDEOGRAPH, KANA_SIGN, Script, script
 from indexes.text.stop_words import ENGLISH
 from indexes.text.words import terms
 from service.answering.citations import Sentence, split_sentences
@@ -31,6 +31,7 @@ OF_EACH = 0.5  # share of those of its words that the question brought, and of t
 NEAR, AROUND = 0.8, 0.4  # what a word counts beside the sentence, elsewhere in its passage
 ANCHORED = 0.3  # share of the question's words that must stand around an answer of a word or two
 FEW = 4  # content words; an answer with fewer is held against the question, too
+MUCH = 4  # times as many ideographs as kana: Chinese with a Japanese name in it
 BEGINNING = 5  # characters that two forms of a word share
 MOST_LOOKUPS = 8  # claims of one answer whose meaning is asked for; of the others, words decide
 MOST_CANDIDATES = 12  # sentences of the passages that a claim's meaning is held against
@@ -76,7 +77,7 @@ class _Place:
     around: _Words  # those of the whole passage, too
     quantities: tuple[Quantity, ...]  # its own, those of its header and of the title
     beside: tuple[Quantity, ...]  # those of its neighbours
-    script: Script  # of its passage
+    language: Script  # of its passage
 
     def holds_numbers(self, wanted: Sequence[Quantity]) -> bool:
         """Whether it has all of them. Its neighbours help if it has one itself: a claim may join two
@@ -202,7 +203,14 @@ class ClaimChecker:
 
 def _is_foreign(text: str, place: _Place) -> bool:
     """Whether it stands in the other language, where no word is the same."""
-    return script(text) != place.script
+    return _language(text) != place.language
+
+
+def _language(text: str) -> Script:
+    """As `script`, but a Chinese text with a Japanese name in it is Chinese."""
+    if MUCH * len(KANA_SIGN.findall(text)) < len(IDEOGRAPH.findall(text)):
+        text = KANA_SIGN.sub("", text)
+    return script(text)
 
 
 def find_names(text: str) -> Iterator[str]:
@@ -229,7 +237,7 @@ def _find_places(passage: Passage) -> Iterator[_Place]:
     around = _Words(title.union(*(part.forms for part in parts)))
     numbers = [tuple(find_quantities(f"{part.header}\n{part.text}")) for part in parts]
     titled = tuple(find_quantities(passage.title))
-    written = script(passage.text)
+    language = _language(passage.text)
     for at, part in enumerate(parts):
         beside = range(max(0, at - 1), min(len(parts), at + 2))
         yield _Place(
@@ -240,7 +248,7 @@ def _find_places(passage: Passage) -> Iterator[_Place]:
             around,
             (*titled, *numbers[at]),
             tuple(number for each in beside if each != at for number in numbers[each]),
-            written,
+            language,
         )
 
 
