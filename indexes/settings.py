@@ -309,6 +309,12 @@ class Settings(BaseSettings):
     fallback: Literal["none", "quotes"] = Field(
         "none", description="`quotes`: extractive answer when the model server fails."
     )
+    unsupported: Literal["mark", "quotes", "refuse"] = Field(
+        "mark",
+        description="What becomes of a model's answer that the passages do not support. `mark`: it is sent as it grows, its"
+        " sentences are marked, and quotes stand below it. `quotes`, `refuse`: it is held back until it is checked, and"
+        " replaced by quotes or by the sentence that the documents do not answer.",
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

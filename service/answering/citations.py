@@ -137,6 +137,14 @@ def find_page(pages: Iterable[PageMark], offset: int, kind: PageKind | None) -> 
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedSentence:
+    """A sentence of the answer to which nothing can be added any more."""
+
+    text: str  # without its markers
+    span: tuple[int, int]  # in the answer, with the markers inside it
+
+
+@dataclass(frozen=True, slots=True)
 class _OpenMarker:
     """A marker whose sentence is not finished yet."""
 
@@ -146,12 +154,12 @@ class _OpenMarker:
 
 
 class CitationWriter:
-    """An answer as it grows: inert text with checked markers, and each citation as soon as its
-    sentence is finished.
+    """An answer as it grows: inert text with checked markers, and each citation and each sentence
+    as soon as the sentence is finished.
 
-    Text and citations do not depend on where the model's output was divided. `feed` and `finish`
-    give what is new, in order; `text` and `citations` are all of it so far. `doubts` has what only
-    the meaning could support, by marker.
+    Nothing of it depends on where the model's output was divided. `feed` and `finish` give what is
+    new, in order; `text` and `citations` are all of it so far, `bare` is the text without its
+    markers. `doubts` has what only the meaning could support, by marker.
     """
 
     def __init__(self, passages: Sequence[Passage], question: str) -> None:
@@ -164,23 +172,49 @@ class CitationWriter:
         self._rest = ""  # what may still become a marker
         self._begun = False
         self._inert = InertText()
-        self._bare = ""  # the text without its markers, for finding sentences
+        self.bare = ""  # the text without its markers, for finding sentences
+        self._told = 0  # where the first sentence begins, in it, that has not been given out
+        self._markers: list[tuple[int, int]] = []  # of each: where it stands in it, and its length
         self._run: set[int] = set()  # markers since the last word: [1][1] is [1]
         self._open_markers: list[_OpenMarker] = []
 
-    def feed(self, delta: str) -> list[str | Citation]:
+    def feed(self, delta: str) -> list["Written"]:
         """What the next stretch of the model's output makes certain."""
         self._rest += keep_visible(delta)
         before = len(self.text)
         self._read_rest(final=False)
-        return [*self._text_since(before), *self._cite_finished(final=False)]
+        return [*self._text_since(before), *self._finish_sentences(final=False)]
 
-    def finish(self) -> list[str | Citation]:
-        """What was held back, and the citations of the last sentence."""
+    def finish(self) -> list["Written"]:
+        """What was held back, and the last sentence with its citations."""
         before = len(self.text)
         self._read_rest(final=True)
         self._add_text(self._inert.finish(), raw=False)
-        return [*self._text_since(before), *self._cite_finished(final=True)]
+        return [*self._text_since(before), *self._finish_sentences(final=True)]
+
+    def _finish_sentences(self, *, final: bool) -> list["Written"]:
+        return [*self._cite_finished(final=final), *self._tell_sentences(final=final)]
+
+    def _tell_sentences(self, *, final: bool) -> list[FinishedSentence]:
+        """The sentences that are finished and were not before. The last one may still grow."""
+        begun = self._told
+        found = [(begun + start, begun + end) for start, end in sentences(self.bare[begun:])]
+        if not final:
+            found = found[:-1]
+        if found:
+            self._told = found[-1][1]
+        return [
+            FinishedSentence(
+                self.bare[start:end], (self._in_text(start + 1) - 1, self._in_text(end))
+            )
+            for start, end in found
+        ]
+
+    def _in_text(self, place: int) -> int:
+        """Where a place of the text without markers is in the text with them, behind the markers that
+        stand before it.
+        """
+        return place + sum(length for position, length in self._markers if position < place)
 
     def _text_since(self, before: int) -> list[str]:
         return [self.text[before:]] if len(self.text) > before else []
@@ -248,7 +282,7 @@ class CitationWriter:
         self._begun = self._begun or bool(text)
         given = self._inert.feed(text) if raw else text
         self.text += given
-        self._bare += given
+        self.bare += given
         if text.strip():
             self._run.clear()
 
@@ -257,25 +291,26 @@ class CitationWriter:
             marker = f"[{n}]"
             self._begun = True
             given = self._inert.feed(marker)
-            self._bare += given.removesuffix(marker)
+            self.bare += given.removesuffix(marker)
             self.text += given
             self._run.add(n)
+            self._markers.append((len(self.bare), len(marker)))
             self._open_markers.append(
-                _OpenMarker(n, (len(self.text) - len(marker), len(self.text)), len(self._bare))
+                _OpenMarker(n, (len(self.text) - len(marker), len(self.text)), len(self.bare))
             )
 
     def _cite_finished(self, *, final: bool) -> list[Citation]:
         """The citations whose sentences are finished."""
         if not self._open_markers:
             return []
-        bounds = sentences(self._bare)
+        bounds = sentences(self.bare)
         settled: list[Citation] = []
         while self._open_markers:
-            place = _find_sentence(self._open_markers[0].position, bounds, self._bare)
+            place = _find_sentence(self._open_markers[0].position, bounds, self.bare)
             if not final and (place is None or place >= len(bounds) - 1):
                 break
             pending = self._open_markers.pop(0)
-            claim = self._bare[slice(*bounds[place])] if place is not None else ""
+            claim = self.bare[slice(*bounds[place])] if place is not None else ""
             settled.append(self._check_support(pending, claim))
         self.citations.extend(settled)
         return settled
@@ -304,6 +339,10 @@ class CitationWriter:
         if agree and not shared and script(claim) != script(passage.text):
             self.doubts[pending.span] = Doubt(claim, citation, passage, tuple(evidence))
         return citation
+
+
+Written = str | Citation | FinishedSentence
+"""What becomes certain of an answer while it is written."""
 
 
 def _read_numbers(body: str) -> list[int] | None:

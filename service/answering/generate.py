@@ -14,16 +14,25 @@ from indexes.text.scripts import Writing
 from service.answering import phrases
 from service.answering.budget import FittedPrompt, PackingRequest, fit_prompt
 from service.answering.citation_support import CitationSupport
-from service.answering.citations import Citation
+from service.answering.citations import Citation, Written
+from service.answering.claim_check import CheckedClaim, ClaimChecker
 from service.answering.condense import make_question_standalone
+from service.answering.gate import ClaimGate
 from service.answering.growing_answer import GrowingAnswer
-from service.answering.json_form import JsonOutput
+from service.answering.json_form import JsonOutput, count_held
 from service.answering.meaning import Meaning
 from service.answering.model_output import ModelOutput
 from service.answering.permission import Permission
 from service.answering.steps import Found
-from service.answering.values import Answer, Ask, Usage
-from service.llm.port import AnswerForm, CompletionPart, LanguageModel, TokenCounts
+from service.answering.unsupported import (
+    add_quotes,
+    is_enough,
+    is_supported,
+    replace_by_quotes,
+    withhold,
+)
+from service.answering.values import Answer, Ask, Support, Usage
+from service.llm.port import AnswerForm, CompletionPart, LanguageModel
 from service.operating.threads import Threads
 from service.templates.template import Template
 
@@ -87,21 +96,43 @@ class Completion:
             cache_salt=self._make_cache_salt("view", growing.found.view_id),
             stop=(*template.stop, *self.settings.llm_stop),
         )
-        async with aclosing(pieces), CitationSupport(self.meaning, self.cpu) as support:
+        checker = ClaimChecker(asked.question, fitted.passages, self.meaning)
+        async with (
+            aclosing(pieces),
+            CitationSupport(self.meaning, self.cpu) as support,
+            ClaimGate(checker, self.cpu) as gate,
+        ):
             await asked.permission.confirm_if_stale()
-            await _tell_output(growing, pieces, output, support)
-        answer = growing.complete(output.text, answerer="model", abstained=output.abstained)
-        return replace(
-            answer,
-            citations=() if output.abstained else tuple(support.citations),
-            usage=_make_usage(output.usage, fitted.tokens),
-            model=served.name,
-            template=template.label,
-            cut_off=output.finish_reason == "length",
-            notice=_choose_notice(
-                asked.writing, fitted, request.answer_tokens, output.finish_reason
-            ),
+            telling = _Telling(growing, output, support, gate, hold=self._holds_back)
+            await telling.follow(pieces)
+        answer = replace(
+            telling.make_answer(fitted.tokens), model=served.name, template=template.label
         )
+        answer = _add_notice(answer, asked.writing, fitted, request.answer_tokens, output)
+        return await self._let_through(growing, answer, telling)
+
+    @property
+    def _holds_back(self) -> bool:
+        """Whether nothing of an answer is told before all of it has been checked."""
+        return self.settings.unsupported != "mark"
+
+    async def _let_through(
+        self, growing: GrowingAnswer, answer: Answer, telling: "_Telling"
+    ) -> Answer:
+        """The answer, or what stands in its place or below it if the passages do not support it."""
+        cpu = self.cpu or Threads(1)
+        if growing.found.asked.ask.form is not None and self._holds_back and not answer.abstained:
+            held, values = await cpu.run(count_held, answer.text, answer.passages)
+            if not is_enough(held, values):  # quotes would not have the form
+                return await withhold(growing, answer)
+        if answer.support is None or is_supported(answer.support):
+            await telling.release()
+            return answer
+        if self.settings.unsupported == "quotes":
+            return await replace_by_quotes(growing, answer, cpu)
+        if self.settings.unsupported == "refuse":
+            return await withhold(growing, answer)
+        return await add_quotes(growing, answer, cpu)
 
     def _make_packing_request(self, found: Found, template: Template) -> PackingRequest:
         ask, language = found.asked.ask, found.asked.language
@@ -125,47 +156,97 @@ class Completion:
         return hmac.new(self.secret, f"cache {kind} {whose}".encode(), hashlib.sha256).hexdigest()
 
 
-async def _tell_output(
-    growing: GrowingAnswer,
-    pieces: AsyncGenerator[CompletionPart],
-    output: ModelOutput | JsonOutput,
-    support: CitationSupport,
-) -> None:
-    """Text and citations, each as soon as it may be shown, until all is told."""
-    asked = time.perf_counter()
-    async for piece in pieces:
-        if piece.text:
-            growing.note_first_token(asked)
-        await _tell(growing, output, support, output.take(piece))
-    await _tell(growing, output, support, output.finish())
-    while certain := await support.wait_for_certain():
-        await _cite(growing, certain)
+class _Telling:
+    """Text, citations and marks of one answer on their way, each as soon as it may be shown."""
+
+    def __init__(
+        self,
+        growing: GrowingAnswer,
+        output: ModelOutput | JsonOutput,
+        support: CitationSupport,
+        gate: ClaimGate,
+        *,
+        hold: bool,
+    ) -> None:
+        """hold: nothing is told before `release`."""
+        self._growing = growing
+        self._output = output
+        self._support = support
+        self._gate = gate
+        self._held: list[str | Citation | CheckedClaim] | None = [] if hold else None
+
+    async def follow(self, pieces: AsyncGenerator[CompletionPart]) -> None:
+        """Until all is told, or the model only repeats itself."""
+        asked = time.perf_counter()
+        async for piece in pieces:
+            if piece.text:
+                self._growing.note_first_token(asked)
+            await self._take(self._output.take(piece))
+            if self._output.repeats_itself:
+                await pieces.aclose()
+                break
+        await self._take(self._output.finish())
+        while certain := await self._support.wait_for_certain():
+            await self._tell(certain)
+        await self._tell(await self._gate.wait_for_checked())
+
+    def make_answer(self, counted: int) -> Answer:
+        """The answer as the model made it. counted: tokens of the prompt."""
+        abstained = self._output.abstained
+        return replace(
+            self._growing.complete(self._output.text, answerer="model", abstained=abstained),
+            citations=() if abstained else tuple(self._support.citations),
+            usage=_make_usage(self._output, counted),
+            cut_off=self._output.finish_reason == "length",
+            support=self._support_of_sentences(),
+        )
+
+    def _support_of_sentences(self) -> Support | None:
+        if self._output.abstained or isinstance(self._output, JsonOutput):
+            return None  # JSON has values and no sentences
+        return Support(tuple(self._gate.checked))
+
+    async def release(self) -> None:
+        """Tells what was held back."""
+        held, self._held = self._held, None
+        await self._tell(held or ())
+
+    async def _take(self, stretch: Iterable[Written]) -> None:
+        """Text at once, and what is certain by now of the citations and the sentences."""
+        for item in stretch:
+            if isinstance(item, str):
+                await self._tell([item])
+            elif isinstance(item, Citation):
+                self._support.add(item, self._output.find_doubt(item))
+            elif not self._output.abstained:
+                self._gate.add(item)
+        await self._tell(self._support.take_certain())
+        await self._tell(self._gate.take_checked())
+
+    async def _tell(self, items: Iterable[str | Citation | CheckedClaim]) -> None:
+        if self._held is not None:
+            self._held += items
+            return
+        for item in items:
+            if isinstance(item, str):
+                await self._growing.say(item)
+            elif isinstance(item, Citation):
+                await self._growing.cite(item)
+            else:
+                await self._growing.mark(item)
 
 
-async def _tell(
-    growing: GrowingAnswer,
-    output: ModelOutput | JsonOutput,
-    support: CitationSupport,
-    stretch: Iterable[str | Citation],
-) -> None:
-    """Text at once, and the citations that are certain by now."""
-    for item in stretch:
-        if isinstance(item, str):
-            await growing.say(item)
-        else:
-            support.add(item, output.find_doubt(item))
-            await _cite(growing, support.take_certain())
-    await _cite(growing, support.take_certain())
-
-
-async def _cite(growing: GrowingAnswer, citations: Iterable[Citation]) -> None:
-    for citation in citations:
-        await growing.cite(citation)
-
-
-def _make_usage(reported: TokenCounts | None, counted: int) -> Usage | None:
+def _make_usage(output: ModelOutput | JsonOutput, counted: int) -> Usage | None:
+    """As the server reports it; of a model that was stopped, what is known."""
+    reported = output.usage
     if reported is None:
-        return None
+        return (
+            Usage(
+                prompt_tokens=counted, completion_tokens=output.parts, counted_prompt_tokens=counted
+            )
+            if output.repeats_itself
+            else None
+        )
     if reported.prompt_tokens != counted:
         log.error(
             "the prompt was counted as %d tokens, the server says %d",
@@ -179,11 +260,29 @@ def _make_usage(reported: TokenCounts | None, counted: int) -> Usage | None:
     )
 
 
-def _choose_notice(
-    writing: Writing, fitted: FittedPrompt, wanted: int, finish: str | None
-) -> str | None:
-    if finish == "length":
-        return phrases.CUT_OFF[writing].format(tokens=fitted.answer_tokens)
-    if fitted.answer_tokens < wanted:
-        return phrases.SHORTENED[writing].format(tokens=fitted.answer_tokens)
-    return None
+def _add_notice(
+    answer: Answer,
+    writing: Writing,
+    fitted: FittedPrompt,
+    wanted: int,
+    output: ModelOutput | JsonOutput,
+) -> Answer:
+    """The answer with what its reader should know about it."""
+    told: list[str] = []
+    support = answer.support
+    if answer.cut_off:
+        told.append(phrases.CUT_OFF[writing].format(tokens=fitted.answer_tokens))
+    if output.repeats_itself:
+        told.append(phrases.REPEATED[writing])
+    if support is not None and support.supported < len(support.sentences):
+        claims = len(support.sentences)
+        told.append(
+            phrases.UNSUPPORTED[writing].format(
+                unsupported=claims - support.supported, claims=claims
+            )
+        )
+    caveat = bool(told)
+    if not caveat and fitted.answer_tokens < wanted:
+        told.append(phrases.SHORTENED[writing].format(tokens=fitted.answer_tokens))
+    between = " " if writing == "en" else ""
+    return replace(answer, notice=between.join(told) or None, caveat=caveat)

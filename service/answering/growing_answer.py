@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from service.answering.budget import Budget
 from service.answering.citations import Citation
+from service.answering.claim_check import CheckedClaim
 from service.answering.near import choose_nearest, offer_other_words
 from service.answering.prompt import Passage
 from service.answering.recording import AnswerRecords
@@ -13,6 +14,7 @@ from service.answering.values import (
     Answer,
     AnsweredBy,
     CitationFound,
+    ClaimChecked,
     Event,
     Passages,
     Timings,
@@ -64,6 +66,10 @@ class GrowingAnswer:
 
     async def cite(self, citation: Citation) -> None:
         await self._tell(CitationFound(citation))
+
+    async def mark(self, claim: CheckedClaim) -> None:
+        """What the passages say to a sentence that has been said."""
+        await self._tell(ClaimChecked(claim))
 
     async def conclude(self, answer: Answer) -> None:
         """The answer is whole, and nobody has it yet."""

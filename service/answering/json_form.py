@@ -223,9 +223,15 @@ class JsonOutput:
         self.usage: TokenCounts | None = None
         self.abstained = False
         self.text = ""
+        self.parts = 0  # that the model has sent: about as many tokens
         self._form = form
         self._no_answer = no_answer
-        self._parts: list[str] = []
+        self._pieces: list[str] = []
+
+    @property
+    def repeats_itself(self) -> bool:
+        """Values may be the same again and again."""
+        return False
 
     def find_doubt(self, citation: object) -> None:
         """There are no citations in it."""
@@ -233,14 +239,15 @@ class JsonOutput:
     def take(self, part: CompletionPart) -> list[str]:
         self.finish_reason = part.finish or self.finish_reason
         self.usage = part.usage or self.usage
-        self._parts.append(part.text)
+        self.parts += bool(part.text)
+        self._pieces.append(part.text)
         return []
 
     def finish(self) -> list[str]:
         """All of it: JSON of the form, the beginning of that if it was cut off, or the sentence that
         there is no answer. Raises GeneratorBroken for anything else.
         """
-        self.text = "".join(self._parts).strip()
+        self.text = "".join(self._pieces).strip()
         if not self.text:
             raise GeneratorBroken("It sent an empty answer.")
         if self.finish_reason != "length":
@@ -289,6 +296,12 @@ def find_values(text: str, passages: Sequence[Passage]) -> list[dict[str, Any]]:
         {"pointer": pointer, "passages": [n for n, text in shown if _holds(text, str(leaf))]}
         for pointer, leaf in islice(find_leaves(value), MAX_VALUES)
     ]
+
+
+def count_held(text: str, passages: Sequence[Passage]) -> tuple[int, int]:
+    """How many values of a JSON answer stand in passages word for word, of how many."""
+    found = find_values(text, passages)
+    return sum(bool(each["passages"]) for each in found), len(found)
 
 
 def _holds(text: str, leaf: str) -> bool:

@@ -108,8 +108,39 @@ NO_DOCUMENTS: Mapping[Writing, str] = {
 }
 """The same whether nothing exists or nothing is visible."""
 
-NOTICES = (QUOTED_INSTEAD, SHORTENED, CUT_OFF)
-"""What is said about an answer, beside it."""
+UNSUPPORTED: Mapping[Writing, str] = {
+    "en": "The documents do not support {unsupported} of the {claims} sentences of this answer.",
+    "zh": "这个回答的 {claims} 句中有 {unsupported} 句没有文档支持。",
+    "zh-hant": "這個回答的 {claims} 句中有 {unsupported} 句沒有文件支持。",
+}
+
+REPEATED: Mapping[Writing, str] = {
+    "en": "The answer was stopped, because the model began to repeat itself.",
+    "zh": "模型开始重复，回答已停止。",
+    "zh-hant": "模型開始重複，回答已停止。",
+}
+
+REPLACED: Mapping[Writing, str] = {
+    "en": "The documents do not support what the language model answered; these are quotes from them.",
+    "zh": "语言模型的回答没有文档支持，以下是文档原文的摘录。",
+    "zh-hant": "語言模型的回答沒有文件支持，以下是文件原文的摘錄。",
+}
+
+WITHHELD: Mapping[Writing, str] = {
+    "en": "The answer of the language model is not shown, because the documents do not support it.",
+    "zh": "语言模型的回答没有文档支持，因此不予显示。",
+    "zh-hant": "語言模型的回答沒有文件支持，因此不予顯示。",
+}
+
+QUOTES_BELOW: Mapping[Writing, str] = {
+    "en": "The documents say:",
+    "zh": "文档原文：",
+    "zh-hant": "文件原文：",
+}
+"""Stands between an answer without support and the quotes below it."""
+
+NOTICES = (QUOTED_INSTEAD, SHORTENED, CUT_OFF, UNSUPPORTED, REPEATED, REPLACED, WITHHELD)
+"""What is said about an answer, beside it; one or more of them."""
 
 NO_ANSWERS = (NOTHING_FOUND, NOT_ANSWERED)
 """What stands in place of an answer: by them a conversation tells what was not answered."""

@@ -7,6 +7,7 @@ from indexes.catalog.filters import Filters
 from indexes.model import Mode
 from service.answering.budget import Budget
 from service.answering.citations import Citation
+from service.answering.claim_check import CheckedClaim
 from service.answering.json_form import JsonForm
 from service.answering.prompt import Passage, Turn
 
@@ -59,6 +60,25 @@ class Timings:
     total_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How much of a model's answer the passages support."""
+
+    sentences: tuple[CheckedClaim, ...]  # those that claim something, in the order of the text
+    # where the quotes begin that stand below the model's own text; None if there are none
+    quotes_from: int | None = None
+
+    @property
+    def supported(self) -> int:
+        """How many of the sentences."""
+        return sum(claim.supported for claim in self.sentences)
+
+    @property
+    def share(self) -> float | None:
+        """Of the sentences that claim something; None if none does."""
+        return self.supported / len(self.sentences) if self.sentences else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the caller gets.
@@ -82,6 +102,10 @@ class Answer:
     cut_off: bool = False  # at the length that was asked for
     # what the caller should know: quotes instead of the model, a shortened answer
     notice: str | None = None
+    # whether the notice has to be known to read the text rightly
+    caveat: bool = False
+    # None if no model made the text, or if it says that nothing answers
+    support: Support | None = None
     # what was searched for; None if that is the question as it was put
     standalone_question: str | None = None
     # if nothing answers: the nearest passages, whether they were shown to the answerer or not
@@ -116,10 +140,17 @@ class CitationFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimChecked:
+    """A sentence was held against the passages; it has been sent already."""
+
+    claim: CheckedClaim
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Last event. A stream that ends without it raises instead."""
 
     answer: Answer
 
 
-Event = Passages | Token | CitationFound | Finished
+Event = Passages | Token | CitationFound | ClaimChecked | Finished

@@ -17,7 +17,7 @@ from indexes import durable
 from indexes.errors import BadInput, StorageFull
 from indexes.private_files import private_folder
 
-FORM = 1
+FORM = 2
 """Raise it when an outcome is counted otherwise: every question is then asked anew."""
 
 
@@ -38,6 +38,9 @@ class CaseOutcome:
     template: str | None = None
     model: str | None = None
     cut_off: bool = False
+    # sentences of a model's answer that claim something, and how many of them the passages support
+    claims: int = 0
+    supported_claims: int = 0
     failure: str | None = None  # there is no answer, and this is why
 
 

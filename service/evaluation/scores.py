@@ -127,6 +127,11 @@ def _only(
     return of_those
 
 
+def supported_share(case: Case, outcome: CaseOutcome) -> RatioTerms:
+    """Also where no answer is known: it is measured by the passages that were shown."""
+    return float(outcome.supported_claims), float(outcome.claims)
+
+
 def prompt_tokens(case: Case, outcome: CaseOutcome) -> RatioTerms:
     return NOTHING if outcome.prompt_tokens is None else (float(outcome.prompt_tokens), 1.0)
 
@@ -155,6 +160,10 @@ MEASURES = (
     Measure(
         key="abstention_recall", title="abstention recall", of=abstention_recall,
         about="questions without an answer for the asker, on which it abstained",
+    ),
+    Measure(
+        key="supported", title="supported sentences", of=supported_share,
+        about="of the sentences of a model's answers that claim something, those that its passages support",
     ),
     Measure(
         key="prompt_tokens", title="prompt tokens", of=prompt_tokens, unit="tokens", lower_is_better=True,

@@ -26,7 +26,7 @@ GIVE_UP = 10  # questions in a row without an answer from the model server
 
 SETTINGS_OF_ANSWERS = (
     "llm_window", "llm_style", "llm_stop", "llm_temperature", "llm_answer_tokens", "passages_per_document",
-    "reranker_model", "answer_scorer", "exact_scan_limit",
+    "reranker_model", "answer_scorer", "exact_scan_limit", "unsupported",
 )  # fmt: skip
 """Settings that change answers. What changes the corpus changes the view or the generation."""
 
@@ -175,4 +175,6 @@ def _make_outcome(answer: Answer, leaked: tuple[str, ...], run: str) -> CaseOutc
         template=answer.template,
         model=answer.model,
         cut_off=answer.cut_off,
+        claims=len(answer.support.sentences) if answer.support else 0,
+        supported_claims=answer.support.supported if answer.support else 0,
     )

@@ -37,7 +37,7 @@ async def ask(body: AskBody, request: Request) -> Response:
     """`Clearance-Position` in the reply, sent back as `Clearance-At-Least`, demands a state at
     least as fresh.
 
-    With `stream`, the events `passages`, `token`, `citation`, `usage` and `done` follow each other,
+    With `stream`, the events `passages`, `token`, `citation`, `support`, `usage` and `done` follow each other,
     or `error` ends it. `done` holds the whole reply once more, and in `position` what is a header
     otherwise.
     """

@@ -13,6 +13,7 @@ from indexes.catalog.jobs import Job, JobState
 from indexes.formats import PageKind
 from indexes.model import DocumentView, Hit, Mode, PageMark, Principal, Readers, SearchResult
 from service.answering.citations import Citation
+from service.answering.claim_check import CheckedClaim, Reason
 from service.answering.prompt import LeftOut, Passage
 from service.answering.values import Answer, AnsweredBy
 from service.runtime import Readiness
@@ -115,6 +116,32 @@ class CitationReply(Reply):
     )
 
 
+class CheckedSentenceReply(Reply):
+    """A sentence of the answer that claims something, and what the passages say to it."""
+
+    span: tuple[int, int] = Field(
+        description="Where it stands in the answer.", json_schema_extra=_describe_pair
+    )
+    supported: bool
+    reason: Reason | None = Field(
+        description="Why it is not supported: numbers or names that no passage has there, a `not` too many or too few, or"
+        " words of something else."
+    )
+    passages: tuple[int, ...] = Field(description="Numbers of those that support it.")
+
+
+class SupportReply(Reply):
+    """How much of the model's answer the passages support."""
+
+    share: float | None = Field(
+        description="Of the sentences that claim something; null if none does."
+    )
+    sentences: tuple[CheckedSentenceReply, ...]
+    quotes_from: int | None = Field(
+        description="Where in the answer the quotes begin that stand below what the model said; null if there are none."
+    )
+
+
 class UsageReply(Reply):
     prompt_tokens: int
     completion_tokens: int
@@ -192,6 +219,9 @@ class AskReply(Reply):
         description="`service` if there was nothing to answer: a greeting, thanks."
     )
     notice: str | None
+    support: SupportReply | None = Field(
+        description="Null if no model made the answer, or if it says that nothing answers."
+    )
     standalone_question: str | None = Field(
         description="What was searched for, if that is not the question."
     )
@@ -435,6 +465,10 @@ def _encode(value: dict[str, Any]) -> bytes:
 
 def citation(found: Citation) -> CitationReply:
     return CitationReply.model_validate(found)
+
+
+def checked_sentence(found: CheckedClaim) -> CheckedSentenceReply:
+    return CheckedSentenceReply.model_validate(found)
 
 
 def _next_step(exact: float) -> int:

@@ -1,4 +1,4 @@
-"""An answer as server-sent events: `passages`, `token`, `citation`, `usage`, `done`, or `error`."""
+"""An answer as server-sent events: `passages`, `token`, `citation`, `support`, `usage`, `done`, or `error`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -10,7 +10,14 @@ from starlette.types import Receive, Scope, Send
 
 from indexes.errors import ClearanceError
 from service.answering.permission import Permission
-from service.answering.values import Answer, CitationFound, Event, Finished, Passages
+from service.answering.values import (
+    Answer,
+    CitationFound,
+    ClaimChecked,
+    Event,
+    Finished,
+    Passages,
+)
 from service.http import problems
 from service.http.disconnects import CallerLeft, run_unless_gone, wait_until_gone
 from service.http.replies import (
@@ -19,6 +26,7 @@ from service.http.replies import (
     DoneReply,
     PassageReply,
     UsageReply,
+    checked_sentence,
     citation,
 )
 from service.llm import event_stream
@@ -272,6 +280,8 @@ def _wire_events(event: Event) -> list[tuple[str, dict[str, Any]]]:
         return [("passages", said | {"standalone_question": event.standalone_question})]
     if isinstance(event, CitationFound):
         return [("citation", _as_json(citation(event.citation)))]
+    if isinstance(event, ClaimChecked):
+        return [("support", _as_json(checked_sentence(event.claim)))]
     if isinstance(event, Finished):
         answer = event.answer
         usage = _as_json(UsageReply.model_validate(answer.usage)) if answer.usage else None

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any, Literal, Self
 
 from starlette.applications import Starlette
@@ -187,7 +187,7 @@ def _wrong_pieces(body: dict[str, Any], misbehaviour: Misbehaviour | None) -> It
         "wrong shape": [text + _data({"choices": "none"})],
         "half a character": [text + b'data: {"choices": [{"text": "\xe5\xb7"}]}\n\n'],
         "split character": [_event(body, "\ud83d") + _event(body, "\ude42")],
-        "endless": repeat(text),
+        "endless": (_event(body, f"Rise in {n}. ") for n in count()),
         "endless line": chain([b"data: "], repeat(b"x" * 65_536)),
         "error event": [text + _data({"error": {"message": "engine died", "code": 500}})],
         "aborting": [text + _event(body, "", "abort") + done],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.model import PageMark
-from service.answering.citations import Citation, CitationWriter, Page, find_page
+from service.answering.citations import Citation, CitationWriter, Page, Written, find_page
 from service.answering.prompt import Passage
 from tests.service.given import FRAGMENTS, hit, shown, texts
 
@@ -77,7 +77,7 @@ def test_text_and_citations_do_not_depend_on_how_the_output_was_divided(
 ) -> None:
     whole = written(output, question="When does it open? 几楼")
     pieces = CitationWriter(PASSAGES, "When does it open? 几楼")
-    seen: list[str | Citation] = []
+    seen: list[Written] = []
     rest = output
     while rest:
         size = chance.randint(1, 9)

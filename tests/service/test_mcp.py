@@ -112,6 +112,16 @@ def test_a_question_is_answered_with_citations(house: Any, served: str) -> None:
     assert answered.content[0].text.startswith(f"{REPLY}\n\n[1] Salaries {served}/#passage=")
 
 
+def test_an_assistant_hears_which_part_of_an_answer_nothing_supports(
+    house: Any, served: str
+) -> None:
+    house.model.reply = "Salaries rise in May by nine per cent [1]."
+    answered = call(served, house.keys["ada"], "ask", question=QUESTION)
+    notice = "The documents do not support 1 of the 1 sentences of this answer."
+    assert answered.structured_content["notice"] == notice
+    assert f"\n({notice})\n" in answered.content[0].text
+
+
 def test_somebody_else_gets_an_answer_from_other_documents(house: Any, served: str) -> None:
     answered = call(served, house.keys["bob"], "ask", question=QUESTION)
     assert house.ids["salaries"] not in str(answered)

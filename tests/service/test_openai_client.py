@@ -430,7 +430,7 @@ def test_who_stops_reading_stops_the_model(house: Any, client: Clients, route: s
 
 
 def test_who_gives_up_waiting_for_the_whole_stops_the_model(house: Any, client: Clients) -> None:
-    house.model.reply, house.model.delay_s = "word " * 300, 0.1
+    house.model.reply, house.model.delay_s = " ".join(map(str, range(300))), 0.1
     with pytest.raises(openai.APITimeoutError):
         client("ada").with_options(timeout=1.0).chat.completions.create(
             model="scripted", messages=ASKING

@@ -102,6 +102,7 @@ class CitedAnswer(Reply):
     answer: str
     citations: tuple[CitedSource, ...]
     answer_id: str
+    notice: str | None = Field(None, description="What has to be known to read the answer rightly.")
 
     @classmethod
     def of(cls, answer: Answer, base: str) -> Self:
@@ -115,12 +116,18 @@ class CitedAnswer(Reply):
             )
             for each in answer.citations
         ]
-        return cls(answer=answer.text, citations=tuple(sources), answer_id=answer.answer_id)
+        return cls(
+            answer=answer.text,
+            citations=tuple(sources),
+            answer_id=answer.answer_id,
+            notice=answer.notice,
+        )
 
     def as_text(self) -> str:
         """For assistants that read nothing but text."""
         sources = {f"[{each.n}] {each.title} {each.url}": None for each in self.citations}
-        return "\n".join([self.answer, *([""] if sources else []), *sources])
+        notice = ["", f"({self.notice})"] if self.notice else []
+        return "\n".join([self.answer, *notice, *([""] if sources else []), *sources])
 
 
 class AnswerForm:

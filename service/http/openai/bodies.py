@@ -46,11 +46,11 @@ from service.llm.rights import QUOTES
 INSTRUCTION_ROLES = frozenset({"system", "developer"})
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _NOTICES = "|".join(
-    re.escape(phrase).replace(r"\{tokens\}", r"\d+")
+    re.sub(r"\\\{\w+\\\}", r"\\d+", re.escape(phrase))
     for each in phrases.NOTICES
     for phrase in each.values()
 )
-_NOTICE_AT_END = re.compile(rf"(?:^|\n\n)\((?:{_NOTICES})\)\s*$")
+_NOTICE_AT_END = re.compile(rf"(?:^|\n\n)\((?:(?:{_NOTICES}) ?)+\)\s*$")
 
 NoEffect = Annotated[Any, Field(description="Accepted, and without effect.")]
 

@@ -7,8 +7,9 @@ read it: a browser that follows a link brings no key. What OpenAI's form has no 
 under `clearance`: everything that /ask replies, the passages that were shown among it.
 
 Chat pages show the text and nothing else. So what has to be known to read it rightly, that these
-are quotes because the model failed or that it was cut off, is also its last line, in parentheses;
-when it comes back with the conversation, it is taken off. An answer that could have been longer,
+are quotes because the model failed, that it was cut off or how many of its sentences the documents
+do not support, is also its last line, in parentheses; when it comes back with the conversation, it
+is taken off. An answer that could have been longer,
 and was not, says so under `clearance` alone.
 
 An answer in a form that the caller asked for is JSON and nothing else: no markers, no annotations,
@@ -241,7 +242,7 @@ def closing_notice(answer: Answer) -> str:
     """
     return (
         f"\n\n({answer.notice})"
-        if answer.notice and (answer.cut_off or answer.answerer == "quotes")
+        if answer.notice and (answer.caveat or answer.answerer == "quotes")
         else ""
     )
 
