@@ -190,6 +190,7 @@ class AskReply(Reply):
     timings: TimingsReply
     answerer: AnswererName
     notice: str | None
+    cut_off: bool = Field(description="Whether the answer stops at its greatest length.")
     standalone_question: str | None = Field(
         description="What was searched for, if that is not the question."
     )
