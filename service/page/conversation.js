@@ -89,6 +89,7 @@ export class Conversation {
     );
     this.turns.push(turn);
     at("welcome").hidden = true;
+    at("talk-title").hidden = false;
     at("fresh").hidden = false;
     at("turns").append(turn.node);
     say(at("question"), "ask_more", {}, "sayPlaceholder");

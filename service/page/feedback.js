@@ -20,7 +20,7 @@ export class Feedback {
       event.preventDefault();
       this.#explain();
     };
-    this.said = h("p", { className: "fine", role: "status" });
+    this.said = h("p", { className: "fine" });
   }
 
   /** The two buttons, for the row of what can be done with an answer. */
@@ -51,8 +51,7 @@ export class Feedback {
   async #takeBack() {
     if (!(await this.#tried(() => this.service.takeBack(this.answer)))) return;
     this.#press(null);
-    this.form.hidden = true;
-    this.#tell("taken_back");
+    this.#close("taken_back");
   }
 
   async #explain() {
@@ -63,9 +62,15 @@ export class Feedback {
     }
     if (this.fields.question.checked) judgement.question = this.question;
     if (!(await this.#tried(() => this.service.judge(this.answer, judgement)))) return;
-    this.form.hidden = true;
-    this.#tell("sent");
+    this.#close("sent");
     this.buttons[this.verdict].focus();
+  }
+
+  /** What was written there does not stay on the page. */
+  #close(key) {
+    this.form.hidden = true;
+    this.form.replaceChildren();
+    this.#tell(key);
   }
 
   async #tried(send) {

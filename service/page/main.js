@@ -149,6 +149,7 @@ function fresh() {
   busy(false);
   grow();
   at("welcome").hidden = false;
+  at("talk-title").hidden = true;
   at("fresh").hidden = true;
   say(at("question"), "ask_here", {}, "sayPlaceholder");
   at("question").focus();

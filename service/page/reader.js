@@ -69,7 +69,7 @@ export class Reader {
     this.box.replaceChildren(
       h("h2", { id: "panel-title", tabIndex: -1, dir: "auto" }, passage.title),
       h("p", { className: "path", dir: "auto" }, passage.path),
-      original(this.service, passage, this.version, quoted[0], this.signal),
+      ...original(this.service, passage, this.version, quoted[0], this.signal),
       citation && !citation.supported ? say(h("p", { className: "aside" }), "unsupported_note") : "",
       this.#more("before", this.start > 0),
       h("div", { className: "page", dir: "auto", lang: passage.language ?? "" }, this.#lines()),
@@ -85,13 +85,14 @@ export class Reader {
       mark.scrollIntoView({ block: "center" });
   }
 
-  /** What names the columns of the table that the passage stands in: words above it, and rows. */
+  /** What names the columns of the table that is quoted, or begins the passage: words above it, and rows; `at`: in it. */
   #header() {
-    const lines = (this.citation?.header || this.passage.header || "").split("\n").filter(Boolean);
-    const rows = lines.filter(isRow);
-    const before = this.text.slice(0, this.passage.start - this.start).join("");
-    const shown = before.includes(lines.at(-1));
-    return { words: shown ? [] : lines.filter((line) => !isRow(line)), rows, shown };
+    const { passage, citation } = this;
+    const [given, at] = citation?.header ? [citation.header, citation.start] : [passage.header ?? "", passage.start];
+    const lines = given.split("\n").filter(Boolean);
+    const before = this.text.slice(0, at - this.start).join("");
+    const shown = before.includes(lines.at(-1) ?? "");
+    return { words: shown ? [] : lines.filter((line) => !isRow(line)), rows: lines.filter(isRow), shown, at };
   }
 
   /** The text, with runs of rows as tables. A table that has begun before it gets its header all the same. */
@@ -105,7 +106,7 @@ export class Reader {
       let next = first + 1;
       while (next < lines.length && isRow(lines[next].text) === rows) next += 1;
       const run = lines.slice(first, next);
-      const above = rows && this.#holdsPassage(run) ? missing : [];
+      const above = rows && holds(run, header.at) ? missing : [];
       const drawn = rows && run.length + above.length > 1;
       if (drawn) nodes.push(this.#table([...above, ...run], header.rows));
       else nodes.push(...this.#pieces(run[0].from, endOf(run.at(-1))));
@@ -126,10 +127,6 @@ export class Reader {
         from = endOf(line) + 1;
         return line;
       });
-  }
-
-  #holdsPassage(run) {
-    return run[0].from <= this.passage.start && this.passage.start <= endOf(run.at(-1));
   }
 
   #table(rows, header) {
@@ -220,4 +217,9 @@ export class Reader {
 /** Where a line ends in the document. */
 function endOf({ from, text }) {
   return from + [...text].length;
+}
+
+/** Whether a place of the document stands in these lines. */
+function holds(lines, at) {
+  return lines[0].from <= at && at <= endOf(lines.at(-1));
 }

@@ -30,6 +30,7 @@ export class Turn {
     this.quotesFrom = null; // where quotes of the documents begin, below what the model wrote
     this.reply = null;
     this.finished = false;
+    this.restored = false; // an answer of before, which is not read out
     this.spoken = spoken;
     this.does = does;
     this.heard = 0; // how much of the text has been read out
@@ -44,7 +45,7 @@ export class Turn {
     this.label = h("div", { className: "labels" });
     this.answer = h("div", { className: "answer", dir: "auto", "aria-busy": "true" });
     this.below = h("div", { className: "answer", dir: "auto" });
-    this.quotes = h("section", { className: "below", hidden: true }, say(h("h3"), "quotes_below"), this.below);
+    this.quotes = h("section", { className: "below" }, say(h("h3"), "quotes_below"), this.below);
     this.foot = h("div", { className: "foot" });
     this.node = h(
       "article",
@@ -54,7 +55,6 @@ export class Turn {
       this.stage,
       this.label,
       this.answer,
-      this.quotes,
       this.foot,
     );
   }
@@ -82,6 +82,7 @@ export class Turn {
 
   /** Shows an answer of before. */
   restore(reply) {
+    this.restored = true;
     this.heard = reply.answer.length; // nobody waits for it
     this.#done(reply);
   }
@@ -143,8 +144,10 @@ export class Turn {
     const cut = this.quotesFrom ?? this.text.length;
     const doubts = [...this.doubts.values()].sort((one, other) => one.start - other.start);
     show(this.answer, this.text.slice(0, cut), (n, position) => this.#marker(n, position), doubts);
-    show(this.below, this.text.slice(cut), (n, position) => this.#marker(n, position + cut));
-    this.quotes.hidden = cut === this.text.length;
+    if (cut < this.text.length) {
+      show(this.below, this.text.slice(cut), (n, position) => this.#marker(n, position + cut));
+      this.answer.after(this.quotes);
+    }
     if (focused) this.#button(focused)?.focus();
     this.#read();
   }
@@ -237,7 +240,10 @@ export class Turn {
   #labels(reply) {
     if (reply.abstained) this.#tag("nothing", "nothing_note");
     else if (reply.answerer === "quotes") this.#tag("quoted", "quoted_note");
-    if (reply.notice) this.label.append(h("p", { className: "aside", dir: "auto" }, reply.notice));
+    if (reply.notice) {
+      this.label.append(h("p", { className: "aside", dir: "auto" }, reply.notice));
+      if (!this.restored) this.spoken.append(h("p", {}, reply.notice));
+    }
     if (reply.advice) this.foot.append(h("p", { dir: "auto" }, reply.advice));
     if (reply.cut_off) this.foot.append(this.#goOn());
   }

@@ -162,6 +162,15 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(sit: Sit) -> None:
     person.context()
     assert person.overflow() <= 0
     person.page.click("#panel-close")
+    person.page.click("#choices")
+    expect(person.panel.get_by_label("Folder")).to_be_visible()
+    assert person.overflow() <= 0
+    person.page.click("#panel-close")
+    person.page.click("#conversations")
+    person.panel.get_by_role("checkbox").check()
+    expect(person.panel.locator(".kept .source")).to_be_visible()
+    assert person.overflow() <= 0
+    person.page.click("#panel-close")
     person.house.model.failure = GeneratorUnavailable("It refuses.")
     person.ask("And now?")
     assert person.overflow() <= 0

@@ -230,7 +230,10 @@ def test_without_a_kept_original_there_is_no_button_and_one_that_went_is_said(ad
     open_source(ada)
     assert ada.panel.locator(".originals").count() == 0
     ada.page.unroute("**/passages/*")
-    ada.page.route("**/documents/*/original?*", lambda route: route.fulfill(status=404, body="{}"))
+    ada.page.route(
+        "**/documents/*/original?*",
+        lambda route: route.fulfill(status=404, json={"type": "/problems/not-found"}),
+    )
     open_source(ada, original="abc")
     ada.panel.get_by_role("button", name="Download the original").click()
     expect(ada.panel.get_by_role("alert")).to_contain_text("no longer available to you")

@@ -35,9 +35,37 @@ def test_a_table_in_an_answer_is_drawn_and_its_marker_opens_the_row_in_its_table
         ["Hindenburg", "245", "<b>bold</b>"],
         ["Norge", "106", "a|b"],
     ]
+    assert ada.panel.locator("thead th").count() == 3
     quoted = ada.panel.locator("mark.quote").all_inner_texts()
     assert quoted == ["Norge", "106", "a|b"]
     assert "No more." in ada.panel.locator(".page").inner_text()
+
+
+def test_a_row_whose_table_began_long_before_stands_below_the_names_of_its_columns(
+    ada: Person,
+) -> None:
+    rows = "\n".join(f"Zeppelin {n} | {n + 100}" for n in range(200))
+    passage = {
+        "id": "a-passage", "document_id": "d", "title": "Fleet", "path": "fleet.txt", "media_type": "text/plain",
+        "language": "en", "section": [], "pages": [], "header": "The fleet, in metres\nZeppelin | Length",
+    }  # fmt: skip
+    text = f"Zeppelin | Length\n{rows}"
+    start = text.index("Zeppelin 90")
+    end = text.index("Zeppelin 92") - 1
+    opened = {
+        "passage": passage | {"start": start, "end": end}, "text": text[start:end], "text_start": start,
+        "highlight": {"start": 0, "end": end - start}, "characters": len(text), "original": None,
+    }  # fmt: skip
+    ada.page.route("**/passages/a-passage", lambda route: route.fulfill(json=opened))
+    ada.page.evaluate("location.hash = '#passage=a-passage'")
+    expect(ada.panel.locator("mark").first).to_be_visible()
+    assert cells(ada, "#panel") == [
+        ["Zeppelin", "Length"],
+        ["Zeppelin 90", "190"],
+        ["Zeppelin 91", "191"],
+    ]
+    assert ada.panel.locator("th[scope=col]").all_inner_texts() == ["Zeppelin", "Length"]
+    expect(ada.panel.locator(".above")).to_have_text("The fleet, in metres")
 
 
 def test_one_line_with_a_bar_is_no_table(ada: Person) -> None:
