@@ -222,6 +222,7 @@ class AskReply(Reply):
     support: SupportReply | None = Field(
         description="Null if no model made the answer, or if it says that nothing answers."
     )
+    cut_off: bool = Field(description="Whether the answer stops at its greatest length.")
     standalone_question: str | None = Field(
         description="What was searched for, if that is not the question."
     )

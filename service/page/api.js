@@ -46,6 +46,33 @@ export class Service {
     return this.#json(`documents/${encodeURIComponent(id)}?start=${start}&length=${length}`, { signal });
   }
 
+  /** What the caller may read, by path: one page of the list. */
+  documents(limit, cursor, signal) {
+    const after = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    return this.#json(`documents?limit=${limit}${after}`, { signal });
+  }
+
+  /** Models that may be asked, the default first; `owned_by` tells those that the service only quotes with. */
+  async models(signal) {
+    return (await this.#json("v1/models", { signal })).data;
+  }
+
+  /** The file that a document was made from, of exactly this version. */
+  async original(id, version, inline, signal) {
+    const asked = `version=${encodeURIComponent(version)}${inline ? "&inline=true" : ""}`;
+    const reply = await this.#call(`documents/${encodeURIComponent(id)}/original?${asked}`, { signal });
+    return reply.blob();
+  }
+
+  /** Says what one thinks of an answer; a second time replaces the first. */
+  judge(answer, judgement) {
+    return this.#json(`answers/${encodeURIComponent(answer)}/feedback`, { method: "POST", body: JSON.stringify(judgement) });
+  }
+
+  takeBack(answer) {
+    return this.#call(`answers/${encodeURIComponent(answer)}/feedback`, { method: "DELETE" });
+  }
+
   /** The events of an answer: pairs of name and payload; `done` is the last. Raises Problem. */
   async *ask(body, signal) {
     const reply = await this.#call("ask", { method: "POST", body: JSON.stringify({ ...body, stream: true }), signal });
@@ -67,7 +94,7 @@ export class Service {
     return reply.json();
   }
 
-  async #call(path, { signal, ...options }) {
+  async #call(path, { signal, ...options } = {}) {
     let reply;
     try {
       const headers = { Accept: "application/json, text/event-stream" };

@@ -1,23 +1,25 @@
 // The page: who is signed in, what is asked, and that nothing is left when they go.
 
-import { Problem, Service } from "./api.js";
+import { Service } from "./api.js";
+import { Choices } from "./choices.js";
+import { Conversation } from "./conversation.js";
+import { Conversations } from "./conversations.js";
 import { at, h } from "./dom.js";
+import { Kept } from "./kept.js";
+import { Memory } from "./memory.js";
 import { Panel } from "./panel.js";
-import { Turn } from "./turn.js";
+import { suggest } from "./suggestions.js";
 import { choose, preferred, say, speak, tell } from "./words.js";
 
 const KEPT = "clearance.key";
 const LINKED = "clearance.linked"; // where the address pointed before the sign-in at a provider
 const HAS_SESSION = "__Host-clearance-page=1";
 const FAILED = "#sign-in-failed";
-const HISTORY_TURNS = 20;
-const HISTORY_CHARACTERS = 60_000;
 const LINK = /^#passage=([\w-]{1,64})$/;
 
 const panel = new Panel();
-let service = null; // null: nobody is signed in
-let turns = [];
-let asking = null; // what stops the question on its way
+let person = null; // {service, memory, choices, kept, leaving}; null: nobody is signed in
+let conversation = null;
 
 // --- who asks ------------------------------------------------------------------------------------------------------
 
@@ -27,9 +29,8 @@ async function signIn(key) {
   const candidate = new Service(key);
   try {
     const who = await candidate.whoami(AbortSignal.timeout(20_000));
-    service = candidate;
     sessionStorage.setItem(KEPT, key);
-    enter(who.name.replace(/^user:/, ""));
+    enter(candidate, who.name);
   } catch (error) {
     if (error.status === 401) sessionStorage.removeItem(KEPT);
     refuse(error.status === 401 ? "problem_sign_in" : "problem_unreachable");
@@ -42,8 +43,7 @@ async function resume() {
   const candidate = new Service(null);
   try {
     const who = await candidate.whoami(AbortSignal.timeout(20_000));
-    service = candidate;
-    enter(who.name.replace(/^user:/, ""));
+    enter(candidate, who.name);
   } catch (error) {
     leave(error.status === 401 ? undefined : "problem_unreachable");
     follow();
@@ -63,12 +63,21 @@ async function offerProviders() {
 }
 
 async function signOut() {
-  const leaving = service;
+  const { service, memory, kept } = person;
+  const stays = kept.wanted && memory.get("after") === true;
   unlink();
-  leave("signed_out");
-  if (leaving.key) return;
-  const address = await leaving.signOut().catch(() => null);
+  leave(stays ? "signed_out_kept" : "signed_out");
+  if (!stays) await forget(memory, kept);
+  if (service.key) return;
+  const address = await service.signOut().catch(() => null);
   if (address) location.assign(address);
+}
+
+/** Deletes what this browser holds of somebody. */
+async function forget(memory, kept) {
+  const some = kept.wanted;
+  memory.forget(); // first, so that nothing is kept while the rest is deleted
+  if (some) await kept.clear().catch(() => {});
 }
 
 function refuse(key) {
@@ -78,30 +87,39 @@ function refuse(key) {
   at("key").focus();
 }
 
-function enter(name) {
+function enter(service, user) {
+  const name = user.replace(/^user:/, "");
+  const memory = new Memory(user);
+  const choices = new Choices(service, memory, tellChoices);
+  person = { service, memory, choices, kept: new Kept(user, memory), leaving: new AbortController() };
   at("key").value = "";
   at("key").ariaInvalid = null;
   say(at("key-problem"), "plain");
   at("who").textContent = name;
   say(at("who"), "signed_in", { name }, "sayTitle");
-  for (const id of ["desk", "composer", "account", "skip"]) at(id).hidden = false;
+  for (const id of ["desk", "composer", "account", "skip", "conversations"]) at(id).hidden = false;
   at("door").hidden = true;
   tell("signed_in", { name });
+  tellChoices();
   fresh();
   follow();
+  suggest(service, at("suggested"), (question) => conversation.ask(question), person.leaving.signal);
 }
 
 /** Takes everything off the screen and out of storage. `key`: what is said at the door. */
 function leave(key) {
-  service = null;
+  person?.leaving.abort();
+  person = null;
   sessionStorage.removeItem(KEPT);
   wipe();
-  for (const id of ["desk", "composer", "account", "skip", "fresh"]) at(id).hidden = true;
+  at("suggested").replaceChildren();
+  say(at("choices-said"), "plain");
+  for (const id of ["desk", "composer", "account", "skip", "fresh", "conversations", "suggested"]) at(id).hidden = true;
   at("who").textContent = "";
   say(at("who"), "plain", {}, "sayTitle");
   at("key").value = "";
   say(at("key-problem"), key ?? "plain");
-  at("key-problem").classList.toggle("calm", key === "signed_out");
+  at("key-problem").classList.toggle("calm", key?.startsWith("signed_out"));
   at("door").hidden = false;
   tell(key ?? "plain");
   at("key").focus();
@@ -112,9 +130,8 @@ function hasSession() {
 }
 
 function wipe() {
-  asking?.abort();
-  asking = null;
-  turns = [];
+  conversation?.end();
+  conversation = null;
   panel.wipe();
   for (const id of ["turns", "spoken"]) at(id).replaceChildren();
   at("question").value = "";
@@ -123,9 +140,16 @@ function wipe() {
 
 function fresh() {
   wipe();
+  conversation = new Conversation(person, {
+    open,
+    context: (turn, opener) => panel.context(turn, opener),
+    busy,
+    signedOut: () => leave("problem_sign_in"),
+  });
   busy(false);
   grow();
   at("welcome").hidden = false;
+  at("talk-title").hidden = true;
   at("fresh").hidden = true;
   say(at("question"), "ask_here", {}, "sayPlaceholder");
   at("question").focus();
@@ -140,7 +164,7 @@ function linked() {
 
 function follow() {
   if (!linked()) return;
-  if (service) open({ id: linked() }, null, at("question"));
+  if (person) open({ id: linked() }, null, at("question"));
   else invite();
 }
 
@@ -154,72 +178,12 @@ function unlink() {
   if (linked()) history.replaceState(null, "", location.pathname + location.search);
 }
 
-// --- asking --------------------------------------------------------------------------------------------------------
-
-async function ask(question, options = {}) {
-  asking?.abort();
-  const running = (asking = new AbortController());
-  const history = earlier();
-  const turn = begin(question);
-  busy(true);
-  try {
-    for await (const [name, payload] of service.ask({ question, history, ...options }, running.signal)) {
-      if (running.signal.aborted) break;
-      turn.take(name, payload);
-    }
-  } catch (error) {
-    if (!running.signal.aborted) trouble(error, turn);
-  }
-  if (asking !== running) return; // another question, or nobody, has taken its place
-  if (running.signal.aborted && !turn.finished) turn.stopped();
-  asking = null;
-  busy(false);
-}
-
-function begin(question) {
-  const turn = new Turn(question, at("spoken"), {
-    open,
-    context: (its, opener) => panel.context(its, opener),
-    again,
-  });
-  turns.push(turn);
-  at("welcome").hidden = true;
-  at("fresh").hidden = false;
-  at("turns").append(turn.node);
-  say(at("question"), "ask_more", {}, "sayPlaceholder");
-  turn.node.scrollIntoView({ block: "start" });
-  return turn;
-}
-
-function again(turn, options) {
-  if (asking) return;
-  turns = turns.filter((other) => other !== turn);
-  turn.node.remove();
-  at("question").focus();
-  ask(turn.question, options);
-}
-
-function trouble(error, turn) {
-  if (error.status === 401) leave("problem_sign_in");
-  else turn.failed(error instanceof Problem ? error : new Problem("broken-off"));
-}
-
-/** The latest finished turns, oldest first, as much as is worth sending. */
-function earlier() {
-  let room = HISTORY_CHARACTERS;
-  const kept = [];
-  for (const turn of turns.flatMap((each) => each.history).reverse().slice(0, HISTORY_TURNS)) {
-    room -= turn.content.length;
-    if (room < 0) break;
-    kept.unshift(turn);
-  }
-  return kept;
-}
+// --- the panel ---------------------------------------------------------------------------------------------------------
 
 async function open(passage, citation, opener, turn = null) {
   if (passage.id !== linked()) unlink();
   try {
-    await panel.passage(service, passage, citation, opener, turn);
+    await panel.passage(person.service, passage, citation, opener, turn);
   } catch (error) {
     if (error.status === 401) leave("problem_sign_in");
   }
@@ -227,6 +191,28 @@ async function open(passage, citation, opener, turn = null) {
 
 panel.does = open;
 panel.left = unlink;
+
+function showChoices(opener) {
+  panel.view("choices", opener, (signal) => person.choices.view(signal));
+}
+
+function tellChoices() {
+  say(at("choices-said"), "plain", { text: person.choices.summary });
+}
+
+function showConversations(opener) {
+  const view = new Conversations(person.kept, person.memory, {
+    open: reopen,
+    current: () => conversation.keep(),
+  });
+  panel.view("conversations", opener, (signal) => view.view(signal));
+}
+
+function reopen(kept) {
+  unlink();
+  fresh();
+  conversation.restore(kept);
+}
 
 // --- the keys and buttons -----------------------------------------------------------------------------------------
 
@@ -245,10 +231,10 @@ function grow() {
 
 function submit() {
   const question = at("question").value.trim();
-  if (!question || asking) return;
+  if (!question || conversation.asking) return;
   at("question").value = "";
   grow();
-  ask(question);
+  conversation.ask(question);
 }
 
 at("sign-in").onsubmit = (event) => {
@@ -266,7 +252,9 @@ at("question").onkeydown = (event) => {
   event.preventDefault();
   submit();
 };
-at("stop").onclick = () => asking?.abort();
+at("stop").onclick = () => conversation.stop();
+at("choices").onclick = () => showChoices(at("choices"));
+at("conversations").onclick = () => showConversations(at("conversations"));
 at("fresh").onclick = () => {
   unlink();
   fresh();

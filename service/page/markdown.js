@@ -1,141 +1,140 @@
-// The little Markdown an answer may hold: paragraphs, lists, tables, bold, code, and markers [n]. All else stays as it is
-// written.
+// An answer as nodes. A library reads its Markdown (`dialect`); the nodes are made here, and text stays text.
 
+import { read } from "./dialect.js";
 import { h } from "./dom.js";
-import { isRow, isRule, table, unescaped } from "./tables.js";
+import { pieces, sign, unsigned } from "./signs.js";
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})/;
-const HEADING = /^ {0,3}#{1,6}\s+/;
-const ITEM = /^(\s*)(?:([-*+•])\s+|(\d{1,3})(?:[.)]\s+|、\s*))/;
-const INLINE = /`([^`]{1,2000})`|\*\*(?=\S)(.{1,2000}?)(?<=\S)\*\*|\[(\d{1,6})\]/g;
 const NARROW = "\u202f"; // a marker stays close to its words, and on their line
-const DEEPEST = 3;
+const HIGHEST = 3; // a heading of an answer stands below the question, which is an h2
+const ENDS = /^[.,;:!?…)\]。，、；：！？）」』”’]+/;
+const TAGS = new Set(["blockquote", "em", "hr", "li", "ol", "p", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"]);
+const SIDE = /^text-align:(center|right)$/; // of a column, as the library tells it
+const SPOKEN = new Set(["li", "p", "td", "th"]); // what has a direction of its own
 
-/** Shows the text in `box`, touching only the blocks that changed. `cite(n, position)`: a node for a marker, or null. */
-export function show(box, text, cite) {
-  const wanted = blocks(text);
+/**
+ * Shows the text in `box`, touching only the blocks that changed. `cite(n, position)`: a node for a marker, or null.
+ * `doubts`: sentences that are not supported, {start, end, node}; the node is put behind the sentence.
+ */
+export function show(box, text, cite, doubts = []) {
+  const { signed, markers } = sign(text, doubts);
+  const writer = new Writer(markers, cite, doubts);
+  const wanted = blocks(signed);
   wanted.forEach((block, place) => {
     const there = box.children[place];
-    const signature = `${block.kind}\n${block.lines.map((line) => line.text).join("\n")}`;
-    if (there?.signature === signature) return;
-    const node = made(block, cite);
-    node.signature = signature;
+    if (there?.signature === block.signature) return;
+    const node = writer.block(block);
+    node.signature = block.signature;
     if (there) there.replaceWith(node);
     else box.append(node);
   });
   while (box.children.length > wanted.length) box.lastElementChild.remove();
 }
 
-/** The blocks of a text: their kind, and their lines with where each begins in the text. */
+/** The outermost blocks: their tokens, and what tells one from another. */
 function blocks(text) {
+  const lines = text.split("\n");
+  const levels = []; // of the headings that the next one may stand below
   const found = [];
   let open = null;
-  let fence = null;
-  let blank = false;
-  for (const line of lines(text)) {
-    if (fence) {
-      if (line.text.trim().startsWith(fence)) fence = open = null;
-      else open.lines.push(line);
-      continue;
-    }
-    const [, mark] = FENCE.exec(line.text) ?? [];
-    if (mark) {
-      fence = mark;
-      found.push((open = { kind: "code", lines: [] }));
-    } else if (!line.text.trim()) {
-      if (open?.kind !== "list") open = null;
-    } else if (HEADING.test(line.text)) {
-      found.push({ kind: "heading", lines: [after(line, HEADING)] });
-      open = null;
-    } else if (ITEM.test(line.text)) {
-      if (open?.kind !== "list") found.push((open = { kind: "list", lines: [] }));
-      open.lines.push(line);
-    } else if (open?.kind === "table" && isRule(line.text)) {
-      open.lines.push(line);
-    } else if (isRow(line.text) && (open?.kind !== "list" || blank)) {
-      if (open?.kind !== "table") found.push((open = { kind: "table", lines: [] }));
-      open.lines.push(line);
-    } else if (open?.kind === "list" && !blank) {
-      open.lines.push(line); // goes on where the item broke its line
-    } else {
-      if (open?.kind !== "paragraph") found.push((open = { kind: "paragraph", lines: [] }));
-      open.lines.push(line);
-    }
-    blank = !line.text.trim();
+  for (const token of read(text)) {
+    open ??= { tokens: [], map: token.map ?? [0, 0], level: 0 };
+    open.tokens.push(token);
+    if (token.type === "heading_open" && token.level === 0) open.level = below(levels, Number(token.tag[1]));
+    if (token.level > 0 || token.nesting === 1) continue;
+    const [first, end] = open.map;
+    open.signature = [open.tokens[0].type, open.level, ...lines.slice(first, end)].join("\n");
+    found.push(open);
+    open = null;
   }
   return found;
 }
 
-function lines(text) {
-  let start = 0;
-  return text.split("\n").map((line) => {
-    const found = { text: line, start };
-    start += line.length + 1;
-    return found;
-  });
+/** How deep a heading stands, whatever its author counted from: no level is left out. */
+function below(levels, written) {
+  while (levels.length && levels.at(-1) >= written) levels.pop();
+  levels.push(written);
+  return Math.min(6, HIGHEST + levels.length - 1);
 }
 
-function after(line, opening) {
-  const [mark] = opening.exec(line.text);
-  return { text: line.text.slice(mark.length), start: line.start + mark.length };
-}
-
-function made(block, cite) {
-  if (block.kind === "code") return h("pre", {}, h("code", {}, block.lines.map((line) => line.text).join("\n")));
-  if (block.kind === "heading") return h("p", { className: "heading", dir: "auto" }, written(block.lines, cite));
-  if (block.kind === "list") return listed(block.lines, cite);
-  if (block.kind === "table") return tabled(block.lines, cite);
-  return h("p", { dir: "auto" }, written(block.lines, cite));
-}
-
-/** A list, with lists inside it by their indent. */
-function listed(all, cite) {
-  const open = []; // from the outermost list in
-  for (const line of all) {
-    const [, indent, bullet, number] = ITEM.exec(line.text) ?? [];
-    if (bullet === undefined && number === undefined) {
-      open.at(-1).list.lastElementChild.append("\n", ...inline(line, cite));
-      continue;
-    }
-    while (open.length > 1 && open.at(-1).indent > indent.length) open.pop();
-    if (!open.length || (indent.length > open.at(-1).indent + 1 && open.length < DEEPEST)) {
-      const list = number === undefined ? h("ul") : h("ol", { start: Number(number) });
-      open.at(-1)?.list.lastElementChild.append(list);
-      open.push({ list, indent: indent.length });
-    }
-    open.at(-1).list.append(h("li", { dir: "auto" }, inline(after(line, ITEM), cite)));
+class Writer {
+  constructor(markers, cite, doubts) {
+    this.markers = markers;
+    this.cite = cite;
+    this.doubts = doubts;
+    this.doubted = false; // whether the words that come are not supported
   }
-  return open[0].list;
-}
 
-/** One row alone is a line with bars in it. */
-function tabled(all, cite) {
-  const rows = all.filter((line) => !isRule(line.text));
-  if (rows.length < 2) return h("p", { dir: "auto" }, written(rows, cite));
-  return table(rows, ({ text, start }, from, to) => inline({ text: text.slice(from, to), start: start + from }, cite, unescaped));
-}
-
-function written(all, cite) {
-  return all.flatMap((line, place) => (place ? ["\n", ...inline(line, cite)] : inline(line, cite)));
-}
-
-function inline({ text, start }, cite, read = (words) => words) {
-  const nodes = [];
-  let done = 0;
-  for (const found of text.matchAll(INLINE)) {
-    const [whole, code, bold, n] = found;
-    const position = start + found.index;
-    const node =
-      code !== undefined
-        ? h("code", {}, code)
-        : bold !== undefined
-          ? h("strong", {}, inline({ text: bold, start: position + 2 }, cite))
-          : cite(Number(n), position);
-    if (!node) continue;
-    const before = read(text.slice(done, found.index));
-    nodes.push((code ?? bold) ? before : before.replace(/ $/, NARROW), node);
-    done = found.index + whole.length;
+  block({ tokens, level }) {
+    const outer = h("div");
+    this.#write(tokens, outer, level);
+    return outer.firstElementChild ?? h("p");
   }
-  nodes.push(read(text.slice(done)));
-  return nodes.filter((node) => node !== "");
+
+  #write(tokens, outer, level = 0) {
+    const open = [outer]; // from the outermost node in
+    for (const token of tokens) {
+      if (token.nesting === -1) open.pop();
+      else if (token.nesting === 1) open.push(this.#opened(token, open.at(-1), level));
+      else this.#leaf(token, open.at(-1));
+    }
+  }
+
+  /** The node that what follows goes into. */
+  #opened(token, parent, level) {
+    if (token.hidden) return parent; // a paragraph of a list whose items are lines
+    const name = token.tag.match(/^h\d$/) ? `h${level || 6}` : TAGS.has(token.tag) ? token.tag : "span";
+    const node = h(name, SPOKEN.has(name) || level ? { dir: "auto" } : {});
+    if (name === "ol") node.start = Number(token.attrGet("start") ?? 1);
+    if (name === "th") node.scope = "col";
+    const [, side] = SIDE.exec(token.attrGet("style") ?? "") ?? [];
+    if (side) node.className = `at-${side}`;
+    if (name === "table") {
+      node.className = "cells";
+      parent.append(h("div", { className: "scrolls", tabIndex: 0 }, node));
+    } else parent.append(node);
+    return node;
+  }
+
+  #leaf(token, parent) {
+    if (token.type === "inline") this.#write(token.children, parent);
+    else if (token.type === "text") this.#text(token.content, parent);
+    else if (token.type === "softbreak") parent.append("\n");
+    else if (token.type === "hardbreak") parent.append(h("br"));
+    else if (token.type === "code_inline") parent.append(h("code", {}, this.#plain(token.content)));
+    else if (token.type === "hr") parent.append(h("hr"));
+    else if (token.type === "fence" || token.type === "code_block")
+      parent.append(h("pre", { tabIndex: 0 }, h("code", {}, this.#plain(token.content).replace(/\n$/, ""))));
+    else this.#text(token.content, parent);
+  }
+
+  #plain(text) {
+    return unsigned(text, this.markers);
+  }
+
+  #text(text, parent) {
+    for (const piece of pieces(text)) {
+      if (typeof piece === "string") this.#words(piece, parent);
+      else if (piece.doubted !== undefined) this.doubted = piece.doubted;
+      else if (piece.reason !== undefined) parent.append(this.doubts[piece.reason].node);
+      else this.#marker(this.markers[piece.marker], parent);
+    }
+  }
+
+  /** Signs that end a sentence stay on the line of the marker before them. */
+  #words(text, parent) {
+    const tied = parent.lastChild?.className === "tied" ? parent.lastChild : null;
+    const [signs] = (tied && ENDS.exec(text)) ?? [""];
+    tied?.append(signs);
+    const rest = text.slice(signs.length);
+    if (rest) parent.append(this.doubted ? h("span", { className: "doubted" }, rest) : rest);
+  }
+
+  #marker({ n, position, written }, parent) {
+    const node = this.cite(n, position);
+    if (!node) return this.#words(written, parent);
+    const before = parent.lastChild?.className === "doubted" ? parent.lastChild.firstChild : parent.lastChild;
+    const apart = before?.nodeType === Node.TEXT_NODE && before.data.endsWith(" ");
+    if (apart) before.data = before.data.slice(0, -1);
+    parent.append(h("span", { className: "tied" }, apart ? NARROW : "", node));
+  }
 }

@@ -50,6 +50,15 @@ export class Panel {
     this.#top();
   }
 
+  /** Something of the page's own; `make(signal)`: its nodes. */
+  view(key, opener, make) {
+    this.#show(opener, null);
+    this.back.hidden = true;
+    this.place.replaceChildren(say(h("h2", { id: "panel-title", tabIndex: -1 }), key));
+    this.body.replaceChildren(...make(this.running.signal));
+    this.#top();
+  }
+
   close() {
     this.left();
     this.wipe();

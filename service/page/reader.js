@@ -1,6 +1,7 @@
 // A passage in its document, with what stands around it.
 
 import { at, h } from "./dom.js";
+import { original } from "./original.js";
 import { isRow, table, unescaped } from "./tables.js";
 import { known, place, say } from "./words.js";
 
@@ -27,6 +28,7 @@ export class Reader {
       this.characters = found.characters;
       this.start = found.text_start;
       this.text = [...found.text];
+      this.version = found.original; // of the file that it was made from, if that is kept
       await this.#reach();
       this.#draw();
       this.#reveal();
@@ -67,9 +69,10 @@ export class Reader {
     this.box.replaceChildren(
       h("h2", { id: "panel-title", tabIndex: -1, dir: "auto" }, passage.title),
       h("p", { className: "path", dir: "auto" }, passage.path),
+      ...original(this.service, passage, this.version, quoted[0], this.signal),
       citation && !citation.supported ? say(h("p", { className: "aside" }), "unsupported_note") : "",
       this.#more("before", this.start > 0),
-      h("div", { className: "page", dir: "auto", lang: passage.language ?? "" }, this.#above(), this.#lines()),
+      h("div", { className: "page", dir: "auto", lang: passage.language ?? "" }, this.#lines()),
       this.#more("after", this.start + this.text.length < this.characters),
       say(h("p", { className: "fine" }), "checked"),
     );
@@ -82,46 +85,55 @@ export class Reader {
       mark.scrollIntoView({ block: "center" });
   }
 
-  /** What stands above a table that has begun before the text that is shown. */
-  #above() {
+  /** What names the columns of the table that is quoted, or begins the passage: words above it, and rows; `at`: in it. */
+  #header() {
     const { passage, citation } = this;
-    const header = citation?.header || passage.header;
-    const shown = this.text.slice(0, passage.start - this.start).join("");
-    const last = header?.split("\n").at(-1);
-    if (!header || shown.includes(last)) return "";
-    const rows = header.split("\n").map((text) => ({ text }));
-    const words = rows.filter((row) => !isRow(row.text)).map((row) => h("p", { dir: "auto" }, row.text));
-    const cells = rows.filter((row) => isRow(row.text));
-    const heads = cells.length ? table(cells, (row, from, to) => unescaped(row.text.slice(from, to))) : "";
-    return h("div", { className: "above" }, words, heads);
+    const [given, at] = citation?.header ? [citation.header, citation.start] : [passage.header ?? "", passage.start];
+    const lines = given.split("\n").filter(Boolean);
+    const before = this.text.slice(0, at - this.start).join("");
+    const shown = before.includes(lines.at(-1) ?? "");
+    return { words: shown ? [] : lines.filter((line) => !isRow(line)), rows: lines.filter(isRow), shown, at };
   }
 
-  /** The text, with runs of rows as tables. */
+  /** The text, with runs of rows as tables. A table that has begun before it gets its header all the same. */
   #lines() {
-    const lines = [];
-    let line = { from: this.start, text: "" };
-    for (const piece of this.text.join("").split("\n")) {
-      line = { from: line.from + [...line.text].length + (lines.length ? 1 : 0), text: piece };
-      lines.push(line);
-    }
-    const nodes = [];
+    const header = this.#header();
+    const missing = header.shown ? [] : header.rows.map((text) => ({ text, from: null }));
+    const lines = this.#split();
+    const nodes = header.words.map((text) => h("p", { className: "above", dir: "auto" }, text));
     for (let first = 0; first < lines.length; ) {
       const rows = isRow(lines[first].text);
       let next = first + 1;
       while (next < lines.length && isRow(lines[next].text) === rows) next += 1;
-      const from = lines[first].from;
-      const last = lines[next - 1];
-      const to = last.from + [...last.text].length;
-      if (rows && next - first > 1) nodes.push(this.#table(lines.slice(first, next)));
-      else nodes.push(...this.#pieces(from, to));
-      if (next < lines.length && !(rows && next - first > 1)) nodes.push("\n");
+      const run = lines.slice(first, next);
+      const above = rows && holds(run, header.at) ? missing : [];
+      const drawn = rows && run.length + above.length > 1;
+      if (drawn) nodes.push(this.#table([...above, ...run], header.rows));
+      else nodes.push(...this.#pieces(run[0].from, endOf(run.at(-1))));
+      if (next < lines.length && !drawn) nodes.push("\n");
       first = next;
     }
     return nodes;
   }
 
-  #table(rows) {
-    return table(rows, (row, from, to) => {
+  /** The lines of the text, with where each begins in the document. */
+  #split() {
+    let from = this.start;
+    return this.text
+      .join("")
+      .split("\n")
+      .map((text) => {
+        const line = { text, from };
+        from = endOf(line) + 1;
+        return line;
+      });
+  }
+
+  #table(rows, header) {
+    let heads = 0;
+    while (heads < rows.length - 1 && header.includes(rows[heads].text)) heads += 1;
+    const fill = (row, from, to) => {
+      if (row.from === null) return unescaped(row.text.slice(from, to));
       const before = row.from + [...row.text.slice(0, from)].length;
       const length = [...row.text.slice(from, to)].length;
       return this.#pieces(before, before + length).map((node) => {
@@ -129,7 +141,8 @@ export class Reader {
         if (node.tagName === "MARK") node.textContent = unescaped(node.textContent);
         return node;
       });
-    });
+    };
+    return table(rows, fill, heads);
   }
 
   /** A stretch of the text cut where a page, the passage or the quote begins or ends. */
@@ -199,4 +212,14 @@ export class Reader {
     title.focus({ preventScroll: true });
     if (problem.kind === "not-authenticated") throw problem;
   }
+}
+
+/** Where a line ends in the document. */
+function endOf({ from, text }) {
+  return from + [...text].length;
+}
+
+/** Whether a place of the document stands in these lines. */
+function holds(lines, at) {
+  return lines[0].from <= at && at <= endOf(lines.at(-1));
 }

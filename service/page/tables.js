@@ -29,16 +29,39 @@ export function cellsOf(line) {
   return cells;
 }
 
-/** A table of rows; `fill(row, start, end)`: the nodes of a cell. */
-export function table(rows, fill) {
+/** A table of rows; `fill(row, start, end)`: the nodes of a cell; `heads`: how many rows at its top name the columns. */
+export function table(rows, fill, heads = 0) {
   const all = rows.map((row) => ({ row, cells: cellsOf(row.text) }));
   const width = Math.max(...all.map(({ cells }) => cells.length));
-  const made = all.map(({ row, cells }) => {
-    const filled = cells.map(([start, end]) => h("td", { dir: "auto" }, fill(row, start, end)));
-    while (filled.length < width) filled.push(h("td"));
+  const made = all.map(({ row, cells }, place) => {
+    const filled = cells.map(([start, end]) => cell(place < heads, fill(row, start, end)));
+    while (filled.length < width) filled.push(cell(place < heads, []));
     return h("tr", {}, filled);
   });
-  return h("div", { className: "scrolls", tabIndex: 0 }, h("table", { className: "cells" }, h("tbody", {}, made)));
+  const head = heads ? h("thead", {}, made.slice(0, heads)) : "";
+  const whole = h("table", { className: "cells" }, head, h("tbody", {}, made.slice(heads)));
+  return h("div", { className: "scrolls", tabIndex: 0 }, whole);
+}
+
+function cell(names, nodes) {
+  return names ? h("th", { scope: "col", dir: "auto" }, nodes) : h("td", { dir: "auto" }, nodes);
+}
+
+/** The lines of a text, with runs of rows as tables; the first of `header` rows name the columns. */
+export function laidOut(text, header = []) {
+  const lines = text.split("\n");
+  const nodes = [];
+  for (let first = 0; first < lines.length; ) {
+    const rows = isRow(lines[first]);
+    let next = first + 1;
+    while (rows && next < lines.length && isRow(lines[next])) next += 1;
+    const run = lines.slice(first, next).map((line) => ({ text: line }));
+    const heads = run.filter((row, place) => place < run.length - 1 && header.includes(row.text)).length;
+    if (run.length > 1) nodes.push(table(run, (row, from, to) => unescaped(row.text.slice(from, to)), heads));
+    else if (lines[first].trim()) nodes.push(h("p", { dir: "auto" }, lines[first]));
+    first = next;
+  }
+  return nodes;
 }
 
 /** A cell as people read it. */

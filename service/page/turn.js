@@ -1,43 +1,62 @@
-// One question and its answer: how it grows, what it cites, what went wrong.
+// One question and its answer: how it grows, what it cites, what supports it.
 
 import { h, icon, positions } from "./dom.js";
+import { asText, copy, placeOf, sourcesOf } from "./export.js";
+import { Feedback } from "./feedback.js";
 import { show } from "./markdown.js";
-import { known, place, say, tell } from "./words.js";
+import { near } from "./near.js";
+import { share, sourceList } from "./sources.js";
+import { trouble } from "./trouble.js";
+import { known, say, tell } from "./words.js";
 
 const SENTENCE = /[.!?](?=\s)|[。！？\n]/g;
-const REPORTED = new Set(["internal-error", "corpus-unavailable", "model-broken"]); // for whoever runs the service
 const COPY = "M7 7V4h9v9h-3M4 7h9v9H4z";
 const READ = "M3 5h14M3 10h14M3 15h8";
+const ON = "M10 4v12M5 11l5 5 5-5";
+const WRITTEN_BY_NOBODY = "service"; // greetings, and what one can ask here
 
 export class Turn {
-  /** `does`: what its buttons do: open(passage, citation, opener), context(turn, opener), again(turn, options). */
-  constructor(question, spoken, does) {
+  /**
+   * `does`: what its buttons do: open(passage, citation, opener), context(turn, opener), again(turn, options), goOn(turn);
+   * `service` takes what one thinks of the answer. `about`: the question that this one goes on with, if it does.
+   */
+  constructor(question, spoken, does, about = question) {
     this.question = question;
+    this.about = about;
     this.text = "";
     this.passages = [];
     this.citations = new Map(); // by where the marker stands in the text
+    this.doubts = new Map(); // sentences without support, by where they begin
+    this.quotesFrom = null; // where quotes of the documents begin, below what the model wrote
     this.reply = null;
     this.finished = false;
+    this.restored = false; // an answer of before, which is not read out
     this.spoken = spoken;
     this.does = does;
     this.heard = 0; // how much of the text has been read out
+    this.#lay();
+    this.spoken.replaceChildren();
+    this.#stage("searching");
+  }
+
+  #lay() {
     this.searched = h("p", { className: "searched", dir: "auto", hidden: true });
     this.stage = h("p", { className: "stage" });
     this.label = h("div", { className: "labels" });
     this.answer = h("div", { className: "answer", dir: "auto", "aria-busy": "true" });
+    this.below = h("div", { className: "answer", dir: "auto" });
+    this.quotes = h("section", { className: "below" }, say(h("h3"), "quotes_below"), this.below);
     this.foot = h("div", { className: "foot" });
     this.node = h(
       "article",
       { className: "turn busy" },
-      h("h2", { className: "asked", dir: "auto", tabIndex: -1 }, question),
+      h("h2", { className: "asked", dir: "auto", tabIndex: -1 }, this.question),
       this.searched,
       this.stage,
       this.label,
       this.answer,
       this.foot,
     );
-    this.spoken.replaceChildren();
-    this.#stage("searching");
   }
 
   /** Takes one event of the stream. */
@@ -52,9 +71,20 @@ export class Turn {
       this.#soon();
     } else if (name === "citation") {
       this.#cited([payload]);
+    } else if (name === "support") {
+      this.#doubt([payload]);
+      this.#soon();
     } else if (name === "done") {
       this.#done(payload);
+      tell(payload.abstained ? "nothing" : "finished", { n: sourcesOf(payload.citations).length });
     }
+  }
+
+  /** Shows an answer of before. */
+  restore(reply) {
+    this.restored = true;
+    this.heard = reply.answer.length; // nobody waits for it
+    this.#done(reply);
   }
 
   stopped() {
@@ -64,20 +94,9 @@ export class Turn {
     tell("stopped");
   }
 
-  /** Says what went wrong and what can be done about it. */
   failed(problem) {
     this.#end();
-    const key = known(`problem_${problem.kind}`) ? problem.kind : problem.status === 429 ? "too-many" : null;
-    const title = h("p", { className: "problem-title" });
-    if (key) say(title, `problem_${key}`);
-    else title.textContent = problem.title ?? problem.kind;
-    const box = h("div", { className: "problem", role: "alert" }, title);
-    if (problem.detail) box.append(h("p", { dir: "auto" }, problem.detail));
-    else if (key && known(`problem_${key}_note`)) box.append(say(h("p"), `problem_${key}_note`));
-    if (problem.request && REPORTED.has(problem.kind))
-      box.append(say(h("p", { className: "fine" }), "request", { id: problem.request }));
-    box.append(h("div", { className: "actions" }, this.#retry(problem), this.#quotes(problem)));
-    this.foot.append(box);
+    this.foot.append(trouble(problem, (options) => this.does.again(this, options)));
   }
 
   /** What goes into the next question's history. */
@@ -90,14 +109,16 @@ export class Turn {
     ];
   }
 
-  /** The answer and its sources as plain text. */
-  get copied() {
-    const sources = this.#sources().map((source) => {
-      const where = say(h("span"), "plain", { text: this.#place(source) }).textContent;
-      return `[${source.n}] ${[source.title, where].filter(Boolean).join(", ")} (${source.path})`;
-    });
-    const heading = say(h("span"), "sources").textContent;
-    return sources.length ? `${this.text}\n\n${heading}\n${sources.join("\n")}\n` : `${this.text}\n`;
+  /** What is kept of it in the browser if the person wants that: no text of documents but what the answer says. */
+  get kept() {
+    if (!this.finished) return null;
+    const bare = ({ spans, header, quote, ...rest }) => rest;
+    const { passages, citations, near: close = [], ...reply } = this.reply;
+    return {
+      question: this.question,
+      about: this.about,
+      reply: { ...reply, passages: passages.map(bare), citations: citations.map(bare), near: close.map(bare) },
+    };
   }
 
   /** A follow-up is searched for as a question that stands alone; it is shown, so that nobody wonders. */
@@ -119,8 +140,14 @@ export class Turn {
   #draw() {
     cancelAnimationFrame(this.drawing);
     this.drawing = null;
-    const focused = this.answer.contains(document.activeElement) ? document.activeElement.dataset.at : null;
-    show(this.answer, this.text, (n, position) => this.#marker(n, position));
+    const focused = this.node.contains(document.activeElement) ? document.activeElement.dataset.at : null;
+    const cut = this.quotesFrom ?? this.text.length;
+    const doubts = [...this.doubts.values()].sort((one, other) => one.start - other.start);
+    show(this.answer, this.text.slice(0, cut), (n, position) => this.#marker(n, position), doubts);
+    if (cut < this.text.length) {
+      show(this.below, this.text.slice(cut), (n, position) => this.#marker(n, position + cut));
+      this.answer.after(this.quotes);
+    }
     if (focused) this.#button(focused)?.focus();
     this.#read();
   }
@@ -146,7 +173,7 @@ export class Turn {
   }
 
   #describe(button, source, citation) {
-    const where = this.#place(source);
+    const where = placeOf(source);
     const given = { n: source.n, title: source.title, place: where };
     say(button, where.length ? "marker_place" : "marker", given, "sayLabel");
     if (citation && !citation.supported) {
@@ -156,7 +183,7 @@ export class Turn {
   }
 
   #button(position) {
-    return this.answer.querySelector(`[data-at="${CSS.escape(position)}"]`);
+    return this.node.querySelector(`.cite[data-at="${CSS.escape(position)}"]`);
   }
 
   #cited(list) {
@@ -168,8 +195,16 @@ export class Turn {
     });
   }
 
-  #place(source) {
-    return place(source.pages ?? (source.page ? [source.page] : []), source.section);
+  /** Sentences that the passages do not support are marked, in words too. */
+  #doubt(sentences) {
+    const ends = positions(this.text, sentences.flatMap((sentence) => sentence.span));
+    sentences.forEach(({ supported, reason }, index) => {
+      const [start, end] = ends.slice(2 * index, 2 * index + 2);
+      if (supported || this.doubts.has(start)) return;
+      const key = known(`doubted_${reason}`) ? `doubted_${reason}` : "doubted";
+      const node = say(h("span", { className: "chip doubt" }), key);
+      this.doubts.set(start, { start, end, node: say(node, "doubted_note", {}, "sayTitle") });
+    });
   }
 
   #done(reply) {
@@ -179,13 +214,19 @@ export class Turn {
     this.text = reply.answer;
     this.finished = true;
     this.#cited(reply.citations);
+    this.#weigh(reply.support ?? null);
     this.#end();
-    if (reply.abstained) this.#tag("nothing", "nothing_note");
-    else if (reply.answerer === "quotes") this.#tag("quoted", "quoted_note");
-    if (reply.notice) this.label.append(h("p", { className: "aside", dir: "auto" }, reply.notice));
-    this.#list();
+    this.#labels(reply);
+    this.#sources(reply);
+    if (reply.near?.length) this.foot.append(near(reply.near, this.does.open));
     this.#actions();
-    tell(reply.abstained ? "nothing" : "finished", { n: this.#sources().length });
+  }
+
+  #weigh(support) {
+    this.doubts.clear();
+    if (!support) return;
+    this.#doubt(support.sentences);
+    if (support.quotes_from !== null) [this.quotesFrom] = positions(this.text, [support.quotes_from]);
   }
 
   #end() {
@@ -196,108 +237,62 @@ export class Turn {
     this.answer.removeAttribute("aria-busy");
   }
 
+  #labels(reply) {
+    if (reply.abstained) this.#tag("nothing", "nothing_note");
+    else if (reply.answerer === "quotes") this.#tag("quoted", "quoted_note");
+    if (reply.notice) {
+      this.label.append(h("p", { className: "aside", dir: "auto" }, reply.notice));
+      if (!this.restored) this.spoken.append(h("p", {}, reply.notice));
+    }
+    if (reply.advice) this.foot.append(h("p", { dir: "auto" }, reply.advice));
+    if (reply.cut_off) this.foot.append(this.#goOn());
+  }
+
   #tag(key, note) {
     this.label.append(
       h("p", { className: `tag ${key}` }, say(h("strong"), key), " ", say(h("span"), note)),
     );
   }
 
-  /** The cited passages, each once, in the order of the text; each as its first citation has it that holds. */
-  #sources() {
-    const found = new Map();
-    for (const [, citation] of [...this.citations].sort(([one], [other]) => one - other))
-      if (!found.has(citation.n) || (citation.supported && !found.get(citation.n).supported))
-        found.set(citation.n, citation);
-    return [...found.values()];
+  #goOn() {
+    const button = h("button", { type: "button", className: "secondary" }, icon(ON), say(h("span"), "continue"));
+    button.onclick = () => this.does.goOn(this);
+    return h("div", { className: "cut-off" }, say(h("p", { className: "fine" }), "cut_off"), button);
   }
 
-  #list() {
-    const sources = this.#sources();
-    if (!sources.length) return;
-    const entries = sources.map((citation) => {
-      const passage = this.passages.find((shown) => shown.n === citation.n);
-      const button = h(
-        "button",
-        { type: "button", className: "source" },
-        h("span", { className: "number" }, String(citation.n)),
-        h(
-          "span",
-          { className: "about" },
-          h("span", { className: "name", dir: "auto" }, citation.title),
-          say(h("span", { className: "where", dir: "auto" }), "plain", { text: this.#place(citation) }),
-        ),
-        citation.supported ? null : say(h("span", { className: "chip" }), "unsupported"),
-      );
-      button.onclick = () => this.does.open(passage, citation, button);
-      return h("li", {}, button);
-    });
-    const heading = say(h("h3"), "sources");
-    this.foot.append(h("section", { className: "sources" }, heading, h("ol", {}, entries)));
+  #sources({ support }) {
+    if (support?.sentences.length) this.foot.append(share(support.sentences));
+    const sources = sourcesOf(this.citations.values());
+    if (sources.length) this.foot.append(sourceList(sources, this.passages, this.does.open));
   }
 
   #actions() {
     const row = h("div", { className: "actions" });
     if (this.text) row.append(this.#copy());
-    if (this.reply) {
-      const button = h("button", { type: "button", className: "quiet" }, icon(READ), say(h("span"), "context"));
-      button.onclick = () => this.does.context(this, button);
-      row.append(button);
-    }
+    if (this.reply && this.reply.answerer !== WRITTEN_BY_NOBODY) row.append(this.#context());
     this.foot.append(row);
+    if (!this.reply) return;
+    const feedback = new Feedback(this.does.service, this.reply.answer_id, this.question);
+    row.append(feedback.thumbs);
+    this.foot.append(feedback.details);
+  }
+
+  #context() {
+    const button = h("button", { type: "button", className: "quiet" }, icon(READ), say(h("span"), "context"));
+    button.onclick = () => this.does.context(this, button);
+    return button;
   }
 
   #copy() {
     const words = say(h("span"), "copy");
     const button = h("button", { type: "button", className: "quiet" }, icon(COPY), words);
     button.onclick = async () => {
-      const key = (await copy(this.copied)) ? "copied" : "copy_failed";
+      const copied = asText(this.text, this.citations.values(), this.reply?.notice);
+      const key = (await copy(copied)) ? "copied" : "copy_failed";
       say(words, key);
       tell(key);
       setTimeout(() => say(words, "copy"), 2000);
     };
     return button;
-  }
-
-  #retry(problem) {
-    const button = h("button", { type: "button", className: "secondary" });
-    button.onclick = () => button.ariaDisabled !== "true" && this.does.again(this);
-    this.#count(button, Math.ceil(problem.retryAfter ?? 0));
-    return button;
-  }
-
-  /** Counts the seconds down until it may be tried again. */
-  #count(button, seconds) {
-    if (seconds <= 0) {
-      button.ariaDisabled = null;
-      say(button, "try_again");
-      return;
-    }
-    button.ariaDisabled = "true";
-    say(button, "wait", { n: seconds });
-    setTimeout(() => this.#count(button, seconds - 1), 1000);
-  }
-
-  #quotes(problem) {
-    if (!problem.kind.startsWith("model-") && problem.kind !== "broken-off") return null;
-    const button = say(h("button", { type: "button", className: "secondary" }), "with_quotes");
-    button.onclick = () => this.does.again(this, { answerer: "quotes" });
-    return button;
-  }
-}
-
-/** Puts a text on the clipboard; browsers offer the new way only over HTTPS and on the same machine. */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const before = document.activeElement;
-    const field = h("textarea", { value: text, readOnly: true, className: "unseen" });
-    (document.querySelector("dialog[open]") ?? document.body).append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    before?.focus();
-    return done;
   }
 }

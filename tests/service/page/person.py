@@ -67,6 +67,10 @@ class Person:
     def panel(self) -> Locator:
         return self.page.locator("#panel")
 
+    def press(self, name: str) -> None:
+        """Presses a button of the newest answer."""
+        self.page.locator(".turn:last-child").get_by_role("button", name=name).click()
+
     def context(self) -> None:
         self.page.locator(".turn:last-child").get_by_role("button", name="What was read").click()
 
@@ -74,10 +78,18 @@ class Person:
         """All that the page still holds: its nodes, its fields, its storage."""
         return str(
             self.page.evaluate(
-                """() => [document.documentElement.outerHTML, document.title, location.href,
+                """async () => [document.documentElement.outerHTML, document.title, location.href,
                   ...[...document.querySelectorAll("input, textarea")].map((field) => field.value),
                   JSON.stringify({...sessionStorage}), JSON.stringify({...localStorage}),
-                  JSON.stringify(history.state), document.cookie].join("\\n")"""
+                  JSON.stringify(history.state), document.cookie,
+                  ...await Promise.all((await indexedDB.databases()).map(({name}) => new Promise((resolve, reject) => {
+                    const asked = indexedDB.open(name);
+                    asked.onerror = reject;
+                    asked.onsuccess = () => {
+                      const all = asked.result.transaction("conversations").objectStore("conversations").getAll();
+                      all.onsuccess = () => { asked.result.close(); resolve(JSON.stringify(all.result)); };
+                    };
+                  })))].join("\\n")"""
             )
         )
 

@@ -31,10 +31,10 @@ def test_the_answer_is_seen_while_it_grows(ada: Person) -> None:
 
 
 def test_an_answer_is_read_out_sentence_by_sentence_and_its_end_is_told(ada: Person) -> None:
-    ada.house.model.reply = "Salaries **rise** in March [1]. They do so every year."
+    ada.house.model.reply = "Salaries **rise** in March [1]. They rise by three per cent."
     ada.ask()
     said = ada.page.locator("#spoken p").all_inner_texts()
-    assert " ".join(said) == "Salaries rise in March . They do so every year."
+    assert " ".join(said) == "Salaries rise in March . They rise by three per cent."
     assert ada.page.locator("#spoken").get_attribute("aria-live") == "polite"
     expect(ada.page.locator("#status")).to_have_text("The answer is complete, with 1 source.")
 

@@ -37,7 +37,7 @@ def test_everything_can_be_done_with_the_keyboard(sit: Sit) -> None:
     keys.press("Escape")
     expect(person.panel).to_be_hidden()
     expect(person.page.locator(".cite")).to_be_focused()
-    press_until(person, "Tab", ".foot > .actions .quiet:last-child")
+    press_until(person, "Tab", ".foot > .actions > .quiet:nth-child(2)")
     keys.press("Enter")
     press_until(person, "Tab", ".entries .source")
     keys.press("Enter")
@@ -48,23 +48,61 @@ def test_everything_can_be_done_with_the_keyboard(sit: Sit) -> None:
     expect(person.page.locator("#key")).to_be_focused()
 
 
-def test_every_field_and_button_has_a_name_in_both_languages(ada: Person) -> None:
+@pytest.mark.parametrize("opened", ["What was read", "Where and how to ask", "Conversations"])
+def test_every_field_and_button_has_a_name_in_every_language(ada: Person, opened: str) -> None:
     ada.ask()
-    ada.context()
-    for language in ("中文", "English"):
+    ada.press("Bad answer")
+    ada.page.get_by_role("button", name=opened).last.click()
+    expect(ada.panel.locator("p").first).to_be_visible()
+    for language in ("简体中文", "繁體中文", "English"):
         ada.page.get_by_role("button", name=language).click()
         unnamed = ada.page.evaluate(
-            """() => [...document.querySelectorAll("button, textarea, input")].filter((node) => !(node.ariaLabel
+            """() => [...document.querySelectorAll("button, textarea, input, select")].filter((node) => !(node.ariaLabel
               || node.textContent.trim() || node.labels?.length)).map((node) => node.outerHTML)"""
         )
         assert unnamed == []
 
 
-def test_both_languages_say_the_same_things(ada: Person) -> None:
-    keys = re.findall(r"^    (\S+): ", files.find_asset("words.js").content.decode(), re.MULTILINE)
-    english, chinese = keys[: len(keys) // 2], keys[len(keys) // 2 :]
-    assert english == chinese
-    assert len(set(english)) == len(english) > 100
+def test_all_languages_say_the_same_things_with_the_same_gaps() -> None:
+    english, *others = (
+        dict(re.findall(r'^  "?([^\s":]+)"?:\s+(.+)$', said, re.MULTILINE))
+        for said in (
+            files.find_asset(f"words-{language}.js").content.decode()
+            for language in ("en", "zh-hans", "zh-hant")
+        )
+    )
+    assert len(english) > 200
+    for other in others:
+        assert list(other) == list(english)
+        for key, said in other.items():
+            assert set(re.findall(r"{\w+}", said)) == set(re.findall(r"{\w+}", english[key])), key
+
+
+def test_traditional_chinese_is_written_without_simplified_characters() -> None:
+    simplified = files.find_asset("words-zh-hans.js").content.decode()
+    traditional = files.find_asset("words-zh-hant.js").content.decode()
+    only_simplified = set(
+        "这个们时来对开关页没还于为问题发动无请变张让给读书网录选择务标签语记录载删过话视图"
+    )
+    assert len(only_simplified & set(simplified)) > 20
+    assert not only_simplified & set(traditional)
+
+
+@pytest.mark.parametrize(
+    ("locale", "language", "title"),
+    [
+        ("zh-TW", "zh-Hant", "向您的文件提問"),
+        ("zh-HK", "zh-Hant", "向您的文件提問"),
+        ("zh-CN", "zh-Hans", "向您的文档提问"),
+        ("de-DE", "en", "Ask your documents"),
+    ],
+)
+def test_the_page_speaks_the_language_of_the_browser(
+    sit: Sit, locale: str, language: str, title: str
+) -> None:
+    person = sit(locale=locale)
+    expect(person.page.locator("h1:visible")).to_have_text(title)
+    assert person.page.evaluate("document.documentElement.lang") == language
 
 
 def test_the_page_speaks_chinese_where_the_browser_does_and_remembers_another_choice(
@@ -122,6 +160,15 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(sit: Sit) -> None:
     ]
     person.page.click("#panel-close")
     person.context()
+    assert person.overflow() <= 0
+    person.page.click("#panel-close")
+    person.page.click("#choices")
+    expect(person.panel.get_by_label("Folder")).to_be_visible()
+    assert person.overflow() <= 0
+    person.page.click("#panel-close")
+    person.page.click("#conversations")
+    person.panel.get_by_role("checkbox").check()
+    expect(person.panel.locator(".kept .source")).to_be_visible()
     assert person.overflow() <= 0
     person.page.click("#panel-close")
     person.house.model.failure = GeneratorUnavailable("It refuses.")

@@ -18,8 +18,8 @@ EVIL = (
     "<meta http-equiv=refresh content='0;url=http://evil.example/'> \u202egnp.exe {{constructor}} ${window.owned=8}"
 )  # fmt: skip
 MAY_STAND = {
-    "ARTICLE", "BUTTON", "CODE", "DD", "DIV", "DL", "DT", "H2", "H3", "HEADER", "LI", "MARK", "OL", "P", "PRE",
-    "SECTION", "SPAN", "STRONG", "TABLE", "TBODY", "TD", "TH", "TR", "UL", "path", "svg",
+    "ARTICLE", "BLOCKQUOTE", "BUTTON", "CODE", "DD", "DIV", "DL", "DT", "EM", "FORM", "H2", "H3", "HEADER", "LI", "MARK",
+    "OL", "P", "PRE", "S", "SECTION", "SPAN", "STRONG", "TABLE", "TBODY", "TD", "TH", "THEAD", "TR", "UL", "path", "svg",
 }  # fmt: skip
 
 
@@ -153,23 +153,37 @@ def test_markup_from_strings_and_scripts_from_elsewhere_are_refused_by_the_brows
 MARKDOWN = [
     ("One.\nTwo.", "<p>One.\nTwo.</p>"),
     ("One.\n\nTwo.", "<p>One.</p><p>Two.</p>"),
-    ("**One** and `two`.", "<p><strong>One</strong> and <code>two</code>.</p>"),
-    ("- a\n- b **c**\n  d", "<ul><li>a</li><li>b <strong>c</strong>\n  d</li></ul>"),
+    ("**One** and `two`, *three* and ~~four~~.",
+     "<p><strong>One</strong> and <code>two</code>, <em>three</em> and <s>four</s>.</p>"),
+    ("**期限：**三十天**，**不变", "<p><strong>期限：</strong>三十天<strong>，</strong>不变</p>"),
+    ("- a\n- b **c**\n  d", "<ul><li>a</li><li>b <strong>c</strong>\nd</li></ul>"),
     ("3. a\n4. b", '<ol start="3"><li>a</li><li>b</li></ol>'),
     ("1、甲\n2、乙", '<ol start="1"><li>甲</li><li>乙</li></ol>'),
+    ("• a\n• b", "<ul><li>a</li><li>b</li></ul>"),
     ("- a\n  - b\n- c", "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"),
-    ("```py\na < b\n```\nx", "<pre><code>a &lt; b</code></pre><p>x</p>"),
+    ("1. a\n   - b\n     1. c\n2. d",
+     '<ol start="1"><li>a<ul><li>b<ol start="1"><li>c</li></ol></li></ul></li><li>d</li></ol>'),
+    ("- a\n\n  b\n- c", "<ul><li><p>a</p><p>b</p></li><li><p>c</p></li></ul>"),
+    ("```py\na < b\n1、x [1]\n```\nx", "<pre><code>a &lt; b\n1、x [1]</code></pre><p>x</p>"),
     ("```\nnot closed", "<pre><code>not closed</code></pre>"),
-    ("## Title\ntext", "<p>Title</p><p>text</p>"),
-    ("Rise [1]. [9] `[1]`", "<p>Rise\u202f<cite>1@5</cite>. [9] <code>[1]</code></p>"),
-    ("- 🙂 **x [1]**", "<ul><li>🙂 <strong>x\u202f<cite>1@9</cite></strong></li></ul>"),
-    ("[a](http://x) ![b](c) <i>d</i> ** e ** *f*", "<p>[a](http://x) ![b](c) &lt;i&gt;d&lt;/i&gt; ** e ** *f*</p>"),
+    ("# A\ntext\n### B\n## C\n# D", "<h3>A</h3><p>text</p><h4>B</h4><h4>C</h4><h3>D</h3>"),
+    ("> a\n> b", "<blockquote><p>a\nb</p></blockquote>"),
+    ("|a|b|\n|-|-:|\n|1 [1]|2\\|3|", "<div><table><thead><tr><th scope>a</th><th scope>b</th></tr></thead>"
+     "<tbody><tr><td>1<span>\u202f<cite>1@16</cite></span></td><td>2|3</td></tr></tbody></table></div>"),
+    ("x:\nA | B\n1 | 2\\|3", "<p>x:</p><div><table><tbody><tr><td>A</td><td>B</td></tr><tr><td>1</td>"
+     "<td>2|3</td></tr></tbody></table></div>"),
+    ("one | two", "<p>one | two</p>"),
+    ("Rise [1]. [9] `[1]`", "<p>Rise<span>\u202f<cite>1@5</cite>.</span> [9] <code>[1]</code></p>"),
+    ("- 🙂 **x [1]**", "<ul><li>🙂 <strong>x<span>\u202f<cite>1@9</cite></span></strong></li></ul>"),
+    ("[a](http://x) ![b](c) <i>d</i> ** e ** <!-- f --> &lt;",
+     "<p>[a](http://x) ![b](c) &lt;i&gt;d&lt;/i&gt; ** e ** &lt;!-- f --&gt; &amp;lt;</p>"),
+    ("[r]: http://x\n<div>\n\n    x", "<p>[r]: http://x\n&lt;div&gt;</p><p>x</p>"),
+    ("a\n---\nb", "<p>a</p><hr><p>b</p>"),
+    ("\ufdd0a\ufdd3", "<p>\ufffda\ufffd</p>"),
 ]  # fmt: skip
 
 
-def test_an_answer_knows_paragraphs_lists_bold_code_and_markers_and_nothing_else(
-    ada: Person,
-) -> None:
+def test_an_answer_knows_the_markdown_of_texts_and_nothing_that_leads_away(ada: Person) -> None:
     """However the text was divided on its way, it looks the same at the end."""
     shown = ada.page.evaluate(
         """async (texts) => {
@@ -177,7 +191,7 @@ def test_an_answer_knows_paragraphs_lists_bold_code_and_markers_and_nothing_else
           const cite = (n, position) => n === 1
             ? Object.assign(document.createElement("cite"), {textContent: `${n}@${position}`}) : null;
           const box = () => document.createElement("div");
-          const clean = (made) => made.innerHTML.replace(/ (dir|class)="[^"]*"/g, "");
+          const clean = (made) => made.innerHTML.replace(/ (dir|class|tabindex)="[^"]*"/g, "").replaceAll('="col"', "");
           return texts.map((text) => {
             const whole = box(), grown = box();
             show(whole, text, cite);
@@ -187,7 +201,9 @@ def test_an_answer_knows_paragraphs_lists_bold_code_and_markers_and_nothing_else
         }""",
         [text for text, _ in MARKDOWN],
     )
-    assert shown == [[markup, markup] for _, markup in MARKDOWN]
+    for [whole, grown], (text, markup) in zip(shown, MARKDOWN, strict=True):
+        assert whole == markup, text
+        assert grown == markup, text
 
 
 def test_an_answer_made_to_be_hard_to_read_does_not_hold_the_page_up(ada: Person) -> None:

@@ -40,6 +40,36 @@ def test_a_table_in_an_answer_is_drawn_and_its_marker_opens_the_row_in_its_table
     assert "No more." in ada.panel.locator(".page").inner_text()
 
 
+@pytest.mark.parametrize("from_the_top", [False, True])
+def test_rows_stand_below_the_names_of_their_columns_however_far_above_these_are(
+    ada: Person, from_the_top: bool
+) -> None:
+    rows = "\n".join(f"Zeppelin {n} | {n + 100}" for n in range(90, 92))
+    text = f"Zeppelin | Length\n{rows}"
+    start = text.index("Zeppelin 90")
+    text_start = 0 if from_the_top else start
+    passage = {
+        "id": "a-passage", "document_id": "d", "title": "Fleet", "path": "fleet.txt", "media_type": "text/plain",
+        "language": "en", "section": [], "pages": [], "header": "The fleet, in metres\nZeppelin | Length",
+        "start": start, "end": len(text),
+    }  # fmt: skip
+    opened = {
+        "passage": passage, "text": text[text_start:], "text_start": text_start, "characters": len(text),
+        "highlight": {"start": start - text_start, "end": len(text) - text_start}, "original": None,
+    }  # fmt: skip
+    ada.page.route("**/passages/a-passage", lambda route: route.fulfill(json=opened))
+    ada.page.evaluate("location.hash = '#passage=a-passage'")
+    expect(ada.panel.locator("mark").first).to_be_visible()
+    assert cells(ada, "#panel") == [
+        ["Zeppelin", "Length"],
+        ["Zeppelin 90", "190"],
+        ["Zeppelin 91", "191"],
+    ]
+    assert ada.panel.locator("th[scope=col]").all_inner_texts() == ["Zeppelin", "Length"]
+    above = [] if from_the_top else ["The fleet, in metres"]
+    assert ada.panel.locator(".above").all_inner_texts() == above
+
+
 def test_one_line_with_a_bar_is_no_table(ada: Person) -> None:
     shelve(ada.house, "zeppelins.txt", ["The zeppelin | the balloon. Both fly."])
     ada.house.model.reply = "Zeppelin | balloon [1]."
