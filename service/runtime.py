@@ -19,6 +19,7 @@ from indexes.catalog import Catalog
 from indexes.catalog.audit.trail import Trail
 from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
+from indexes.embedder.answer_scorer import load_answer_scorer
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
 from indexes.model import MAINTENANCE
@@ -74,7 +75,7 @@ class Runtime:
     documents: DocumentList
     model: LanguageModel | None  # None if none is configured: quotes answer
     meaning: Meaning | None  # None if the embedding model can tell nothing of meanings
-    check: AnswerCheck = field(default_factory=AnswerCheck)  # of what answers; words alone decide
+    check: AnswerCheck = field(default_factory=AnswerCheck)  # of what answers
     answerer: Answerer = field(init=False)  # of callers: by the catalog's templates and rights
     jobs: RebuildJobs
     blobs: BlobFolder
@@ -188,6 +189,7 @@ async def open_runtime(
             _open_searcher, catalog, embedder, settings, load, precedence
         )
         await stack.enter_async_context(_look_after_indexes(searcher))
+        scorer = await to_thread.run_sync(load_answer_scorer, settings)
         trail = await to_thread.run_sync(catalog.open_trail)
         stack.push_async_callback(to_thread.run_sync, trail.close)
         yield Runtime(
@@ -198,6 +200,7 @@ async def open_runtime(
             documents=DocumentList(catalog),
             model=model,
             meaning=make_meaning(embedder),
+            check=AnswerCheck(scorer),
             jobs=RebuildJobs(catalog, load),
             blobs=BlobFolder(settings.home),
             metrics=metrics or Metrics(),

@@ -160,6 +160,7 @@ async def _calibrate_and_store(
             mode=wanted.mode,
             k=wanted.k,
             spare_wordy=spare_wordy,
+            check=here.check,
             progress=_tell_progress,
         )
         found = await to_thread.run_sync(work, abandon_on_cancel=True)
