@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from indexes.settings import Settings
 from service.answering.answerer import Answerer
+from service.answering.json_form import JsonForm, make_json_form
 from service.answering.values import (
     Answer,
     Ask,
@@ -30,13 +31,18 @@ QUOTE = "“The harbour opens at six in summer.” [1]"
 WRONG = "The harbour opens at seven in summer [1]."
 
 
-def events(reply: str | ScriptedModel, question: str = QUESTION, **settings: object) -> list[Event]:
+def events(
+    reply: str | ScriptedModel,
+    question: str = QUESTION,
+    form: JsonForm | None = None,
+    **settings: object,
+) -> list[Event]:
     model = ScriptedModel(reply) if isinstance(reply, str) else reply
     given = Settings.model_validate(settings)
     by = Answerer(Library(HARBOUR, FEES), model, given, Threads(1), secret=b"test")
 
     async def collected() -> list[Event]:
-        return [event async for event in by.stream(Ask(question=question), ADA)]
+        return [event async for event in by.stream(Ask(question=question, form=form), ADA)]
 
     return asyncio.run(collected())
 
@@ -145,6 +151,18 @@ def test_a_supported_answer_is_the_same_whether_or_not_it_was_held_back(unsuppor
     reply = "The harbour opens at six in summer [1]. A berth costs 15 crowns."
     at_once, held = final(events(reply)), final(events(reply, unsupported=unsupported))
     assert replace(held, answer_id="", timings=at_once.timings) == replace(at_once, answer_id="")
+
+
+@pytest.mark.parametrize("unsupported", ["quotes", "refuse"])
+def test_json_is_held_against_the_passages_value_by_value(unsupported: str) -> None:
+    form = make_json_form({"type": "object"})
+    right, wrong = '{"opens": "six", "season": "summer"}', '{"opens": "seven", "berth": 15}'
+    told = final(events(right, unsupported=unsupported, form=form))
+    assert (told.text, told.abstained, told.support) == (right, False, None)
+    seen = events(wrong, unsupported=unsupported, form=form)
+    assert final(seen).abstained
+    assert "seven" not in text_of(seen)
+    assert final(events(wrong, form=form)).text == wrong, "the caller is told where values stand"
 
 
 def test_nothing_is_told_of_an_answer_that_is_held_back_before_it_is_checked() -> None:
