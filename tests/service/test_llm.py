@@ -199,7 +199,7 @@ async def ask(server: FakeVllm, heard: list[CompletionPart], **settings: Any) ->
         ("garbage", GeneratorBroken, "Rise in "),
         ("wrong shape", GeneratorBroken, "Rise in "),
         ("half a character", GeneratorBroken, "Rise in "),
-        ("endless", GeneratorBroken, "Rise in " * 80),
+        ("endless", GeneratorBroken, "".join(f"Rise in {n}. " for n in range(80))),
         ("endless line", GeneratorBroken, ""),
         ("error event", GeneratorBroken, "Rise in "),
         ("aborting", GeneratorBroken, "Rise in "),
