@@ -234,6 +234,18 @@ def test_what_no_reply_can_be_made_of_is_the_fault_of_the_model(
     assert (raised.value.status_code, raised.value.code) == (502, "model_broken")
 
 
+def test_no_greeting_stands_in_for_json(house: House, client: Clients) -> None:
+    house.model.reply = RISE
+    ada = client("ada")
+    hello: Any = [{"role": "user", "content": "Hello!"}]
+    message = (
+        ada.chat.completions.create(model="scripted", messages=hello, response_format=WANTED)
+        .choices[0]
+        .message
+    )
+    assert message.refusal or json.loads(message.content or "") == json.loads(RISE)
+
+
 def test_what_was_cut_off_says_so_and_the_client_raises(house: House, client: Clients) -> None:
     house.model.reply = RISE
     with pytest.raises(openai.LengthFinishReasonError) as raised:
