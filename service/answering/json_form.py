@@ -32,6 +32,7 @@ MAX_PATTERN_BYTES = 1 << 18  # of memory that one takes
 MAX_PATTERNS = 50  # each is made ready before anything else of the request is done
 MAX_BRANCHES = 256  # parts of a schema that speak of one value
 MAX_LOOKS = 500_000  # at parts of an answer, to check it
+MAX_SCANNED = 300_000  # characters of an answer, each as often as patterns may be held against it
 MAX_VALUES = 200  # of an answer, that are looked for in passages
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
@@ -72,7 +73,16 @@ class JsonForm:
             return isinstance(value, dict)
         if self._branching.inside ** _depth_of(value) > MAX_LOOKS:
             return False
+        if self._scans_of(value) > MAX_SCANNED:
+            return False
         return bool(self._validator.is_valid(value))
+
+    def _scans_of(self, value: Any) -> int:
+        """How many characters patterns may have to look at."""
+        if '"pattern' not in (self.schema or ""):
+            return 0
+        at_once = self._branching.parts + self._branching.inside
+        return at_once * len(json.dumps(value, ensure_ascii=False))
 
     @cached_property
     def _validator(self) -> Any:

@@ -400,6 +400,12 @@ def test_an_answer_that_would_take_for_ever_to_check_does_not_fit() -> None:
     assert not form.fits(deep)
 
 
+def test_an_answer_that_many_patterns_would_look_through_does_not_fit() -> None:
+    form = make_json_form({"anyOf": [{"pattern": f"x{n}"} for n in range(50)]})
+    assert form.fits("x0 " * 100)
+    assert not form.fits("x0 " * 20_000)
+
+
 def test_an_answer_is_held_until_it_is_whole() -> None:
     output = JsonOutput(make_json_form(None), NO_ANSWER)
     assert output.take(CompletionPart('{"a": ')) == []
