@@ -111,7 +111,9 @@ class Answerer:
         before each call to the model NotAuthenticated and Withdrawn.
         """
         permission = permission or self.make_permission(principal)
-        courtesy = None if self.greeter is None else find_courtesy(ask.question)
+        courtesy = None
+        if self.greeter is not None and ask.form is None:  # a greeting has no form but its own
+            courtesy = find_courtesy(ask.question)
         asked = await self._make_standalone(ask, principal, permission, spent or Spent(), courtesy)
         if self.greeter is not None and courtesy is not None:
             found, text = await self.cpu.run(self.greeter.reply, asked, courtesy)

@@ -25,11 +25,14 @@ from service.llm.port import CompletionPart, TokenCounts
 
 MAX_CHARS = 16_384  # of a schema as JSON
 MAX_DEPTH = 24
+MAX_ANSWER_DEPTH = 128
 MAX_PARTS = 1_000  # objects, lists and values in it
 MAX_REPEATS = 4_096  # how often a schema may demand or allow something to be repeated
-MAX_PATTERN_BYTES = 1 << 20
+MAX_PATTERN_BYTES = 1 << 18  # of memory that one takes
+MAX_PATTERNS = 50  # each is made ready before anything else of the request is done
 MAX_BRANCHES = 256  # parts of a schema that speak of one value
 MAX_LOOKS = 500_000  # at parts of an answer, to check it
+MAX_SCANNED = 300_000  # characters of an answer, each as often as patterns may be held against it
 MAX_VALUES = 200  # of an answer, that are looked for in passages
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
@@ -70,7 +73,16 @@ class JsonForm:
             return isinstance(value, dict)
         if self._branching.inside ** _depth_of(value) > MAX_LOOKS:
             return False
+        if self._scans_of(value) > MAX_SCANNED:
+            return False
         return bool(self._validator.is_valid(value))
+
+    def _scans_of(self, value: Any) -> int:
+        """How many characters patterns may have to look at."""
+        if '"pattern' not in (self.schema or ""):
+            return 0
+        at_once = self._branching.parts + self._branching.inside
+        return at_once * len(json.dumps(value, ensure_ascii=False))
 
     @cached_property
     def _validator(self) -> Any:
@@ -85,17 +97,12 @@ def make_json_form(schema: Mapping[str, Any] | None) -> JsonForm:
     """The form of a schema; None: any object. Raises BadInput with what is wrong."""
     if schema is None:
         return JsonForm(None)
+    _check_parts(schema)
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     if not _is_text(text):
         raise BadInput("The schema holds half a character.")
     if len(text) > MAX_CHARS:
         raise BadInput(f"The schema has {len(text)} characters; at most {MAX_CHARS} are accepted.")
-    for number, (depth, key, value) in enumerate(_walk(schema)):
-        if depth > MAX_DEPTH or number >= MAX_PARTS:
-            raise BadInput(
-                f"The schema is deeper than {MAX_DEPTH} levels or has more than {MAX_PARTS} parts."
-            )
-        _check_part(key, value)
     if _Branching(schema).parts > MAX_BRANCHES:
         raise BadInput(f"More than {MAX_BRANCHES} parts of the schema speak of the same value.")
     try:
@@ -116,6 +123,25 @@ def _walk(value: Any) -> Iterator[tuple[int, str, Any]]:
             waiting += [(depth + 1, name, each) for name, each in found.items()]
         elif isinstance(found, list):
             waiting += [(depth + 1, "", each) for each in found]
+
+
+def _check_parts(schema: Mapping[str, Any]) -> None:
+    patterns = 0
+    for number, (depth, key, value) in enumerate(_walk(schema)):
+        if depth > MAX_DEPTH or number >= MAX_PARTS:
+            raise BadInput(
+                f"The schema is deeper than {MAX_DEPTH} levels or has more than {MAX_PARTS} parts."
+            )
+        _check_part(key, value)
+        patterns += _count_patterns(key, value)
+        if patterns > MAX_PATTERNS:
+            raise BadInput(f"The schema has more than {MAX_PATTERNS} patterns.")
+
+
+def _count_patterns(key: str, value: Any) -> int:
+    if key == "patternProperties" and isinstance(value, dict):
+        return len(value)
+    return int(key == "pattern" and isinstance(value, str))
 
 
 def _check_part(key: str, value: Any) -> None:
@@ -202,6 +228,21 @@ def _is_text(text: str) -> bool:
     return True
 
 
+def _parse(text: str) -> Any:
+    """An answer as a value. Raises ValueError for what is no JSON, is too deep, or holds half a
+    character.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+    if _depth_of(value) > MAX_ANSWER_DEPTH:
+        raise ValueError("too deep")
+    if not _is_text(json.dumps(value, ensure_ascii=False)):
+        raise ValueError("half a character")
+    return value
+
+
 def _refuse_constant(name: str) -> NoReturn:
     """NaN and the like, which Python reads and JSON does not know."""
     raise ValueError(name)
@@ -258,8 +299,8 @@ class JsonOutput:
 
     def _read(self) -> Any:
         try:
-            value = json.loads(self.text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            value = _parse(self.text)
+        except ValueError as error:
             raise GeneratorBroken("Its answer is not JSON.") from error
         if not self._form.fits(value):
             raise GeneratorBroken("Its answer does not have the form that was asked for.")
@@ -288,8 +329,8 @@ def find_leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, str | int 
 def find_values(text: str, passages: Sequence[Passage]) -> list[dict[str, Any]]:
     """Where the values of a JSON answer stand: for each, the passages that hold it word for word."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):  # it was cut off
+        value = _parse(text)
+    except ValueError:  # it was cut off
         return []
     shown = [(passage.n, _one_line(passage.shown)) for passage in passages]
     return [

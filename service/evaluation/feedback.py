@@ -11,6 +11,7 @@ Record = Mapping[str, Any]
 NOT_KEPT = "the question was not kept"
 NOT_FINISHED = "nothing is recorded of how the answer ended"
 GONE = "the documents that it cited are gone"
+NOTHING_CITED = "it cited no document"  # a greeting, or JSON
 NOT_GOOD = "the answer was not good"
 
 
@@ -62,6 +63,8 @@ def _case(
         return NOT_FINISHED
     if ended["outcome"] == "abstained":
         return {**line, "answerable": False}
+    if not ended["citations"]:
+        return NOTHING_CITED
     paths = [path_of(name) for name in _cited(records, ended)]
     documents = sorted({path for path in paths if path is not None})
     if not documents:

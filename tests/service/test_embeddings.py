@@ -1,6 +1,7 @@
 """Vectors over HTTP, in OpenAI's form: what they are, what is refused, and that nobody else waits."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 
 from indexes.settings import Quota
 from service.app import create_app
-from service.http.openai.embeddings import EMBEDDINGS, MAX_TEXTS
+from service.http.openai.embeddings import AT_ONCE, EMBEDDINGS, MAX_TEXTS
 from service.testing.loopback import Loopback
 from tests.service.conftest import House
 from tests.world import TESTER
@@ -151,6 +152,26 @@ def test_requests_and_tokens_count_against_quotas(house: House) -> None:
     assert refused.status_code == 429
     assert refused.json()["error"]["code"] == "quota_spent"
     assert int(refused.headers["retry-after"]) > 0
+
+
+def test_what_comes_to_no_end_counts_as_far_as_it_came(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quotas = (Quota(name="mine", of="user", tokens="9/day"),)
+    settings = house.settings.model_copy(update={"quotas": quotas})
+    app = create_app(settings, embedder=house.embedder, catalog=house.catalog)
+    passages, batches = house.embedder.passages, [TEXTS]
+
+    def fail_at_the_end(texts: Sequence[str]) -> Any:
+        if not batches:
+            raise RuntimeError
+        batches.pop()
+        return passages(texts)
+
+    monkeypatch.setattr(house.embedder, "passages", fail_at_the_end)
+    with TestClient(app, raise_server_exceptions=False) as http:
+        assert send(house, http, input=TEXTS * AT_ONCE).status_code == 500
+        assert send(house, http).status_code == 429
 
 
 def test_completions_of_before_chats_are_refused_with_a_pointer(

@@ -217,6 +217,15 @@ def test_other_answers_are_left_out_and_told(
     assert json.loads(line)["expected"] == "In April."
 
 
+def test_that_nothing_was_cited_is_not_told_as_documents_that_are_gone(
+    http: TestClient, house: House, command: Any, tmp_path: Path
+):
+    greeted = ask(http, house, question="Hello!")
+    give(http, house, greeted["answer_id"], GOOD | {"question": "Hello!"})
+    told = json.loads(command("export", tmp_path / "set.jsonl", "--json"))
+    assert told["left_out"] == {"it cited no document": 1}
+
+
 def test_a_recorded_question_need_not_be_sent_along(
     http: TestClient, house: House, command: Any, tmp_path: Path
 ):

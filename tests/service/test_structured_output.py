@@ -216,6 +216,36 @@ def test_what_does_not_have_the_form_never_leaves(house: House, client: Clients,
     assert (raised.value.status_code, raised.value.code) == (502, "model_broken")
 
 
+@pytest.mark.parametrize(
+    "said",
+    ['{"\\ud800": "March"}', '{"a": "\\udc00"}', '{"a": ' + "[" * 400 + "]" * 400 + "}"],
+    ids=["half a character in a name", "half a character in a value", "too deep"],
+)
+@pytest.mark.parametrize("form", [{"type": "json_object"}, None], ids=["any object", "a schema"])
+def test_what_no_reply_can_be_made_of_is_the_fault_of_the_model(
+    house: House, client: Clients, said: str, form: Any
+) -> None:
+    house.model.reply = said
+    loose: Any = {"type": "json_schema", "json_schema": {"name": "m", "schema": {"type": "object"}}}
+    with pytest.raises(openai.InternalServerError) as raised:
+        client("ada").chat.completions.create(
+            model="scripted", messages=ASKING, response_format=form or loose, max_tokens=1_500
+        )
+    assert (raised.value.status_code, raised.value.code) == (502, "model_broken")
+
+
+def test_no_greeting_stands_in_for_json(house: House, client: Clients) -> None:
+    house.model.reply = RISE
+    ada = client("ada")
+    hello: Any = [{"role": "user", "content": "Hello!"}]
+    message = (
+        ada.chat.completions.create(model="scripted", messages=hello, response_format=WANTED)
+        .choices[0]
+        .message
+    )
+    assert message.refusal or json.loads(message.content or "") == json.loads(RISE)
+
+
 def test_what_was_cut_off_says_so_and_the_client_raises(house: House, client: Clients) -> None:
     house.model.reply = RISE
     with pytest.raises(openai.LengthFinishReasonError) as raised:
@@ -276,7 +306,16 @@ BAD_SCHEMAS: dict[str, tuple[Any, str]] = {
     ),
     "too much": ({"type": "object", "title": "a" * MAX_CHARS}, "characters"),
     "too deep": (nested(20), "deeper than"),
+    "deeper than can be written": (nested(450), "deeper than"),
     "too many parts": ({"enum": list(range(1_001))}, "parts"),
+    "a great many patterns": (
+        {"properties": {f"p{n}": {"pattern": rf"^\pL{{4}}{n}$"} for n in range(51)}},
+        "patterns",
+    ),
+    "patterns of names": (
+        {"patternProperties": {f"^a{n}": True for n in range(51)}},
+        "patterns",
+    ),
     "a great many items": ({"type": "array", "minItems": 10**9}, "minItems"),
     "a long text": ({"type": "string", "maxLength": 10**6}, "maxLength"),
 }
@@ -300,6 +339,17 @@ def test_a_schema_that_cannot_be_used_is_refused_by_name(house: House, http: Tes
             assert error["param"] == ("text" if at.endswith("responses") else "response_format")
             assert len(error["message"]) < 500
     assert house.model.calls == []
+
+
+@pytest.mark.parametrize("given", ["rise", ["rise"], 3])
+def test_a_schema_that_stands_in_nothing_is_refused(
+    house: House, http: TestClient, given: object
+) -> None:
+    form = {"type": "json_schema", "json_schema": given}
+    body = {"model": "scripted", "messages": ASKING, "response_format": form}
+    reply = http.post("/v1/chat/completions", json=body, headers=house.headers("ada"))
+    assert reply.status_code == 400, reply.text
+    assert "must stand in it" in reply.json()["error"]["message"]
 
 
 def test_what_pydantic_makes_of_models_is_accepted() -> None:
@@ -348,6 +398,12 @@ def test_an_answer_that_would_take_for_ever_to_check_does_not_fit() -> None:
     for _ in range(100):
         deep = {"a": deep}
     assert not form.fits(deep)
+
+
+def test_an_answer_that_many_patterns_would_look_through_does_not_fit() -> None:
+    form = make_json_form({"anyOf": [{"pattern": f"x{n}"} for n in range(50)]})
+    assert form.fits("x0 " * 100)
+    assert not form.fits("x0 " * 20_000)
 
 
 def test_an_answer_is_held_until_it_is_whole() -> None:

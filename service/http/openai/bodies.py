@@ -133,7 +133,8 @@ def _read_format(wanted: Any) -> JsonForm | None:
         raise PydanticCustomError(
             "unsupported", "An answer can be text, json_object or json_schema, and nothing else."
         )
-    schema = (form.get("json_schema") or form).get("schema")
+    around = form.get("json_schema") or form
+    schema = around.get("schema") if isinstance(around, dict) else None
     if not isinstance(schema, dict) or not schema:
         raise PydanticCustomError("no_schema", "A schema must stand in it, as a JSON object.")
     try:

@@ -99,18 +99,19 @@ async def embed_texts(
         raise NoSuchModel
     _check_lengths(body.input, runtime.settings.max_question_chars)
 
-    def prepare() -> tuple[Embedder, int]:
+    def prepare() -> tuple[Embedder, list[int]]:
         # the body may have come long after the key was looked up
         runtime.searcher.confirm(caller)
         embedder = runtime.searcher.active_embedder()
         return embedder, _count_tokens(body, embedder)
 
-    embedder, tokens = await runtime.cpu.run(prepare)
+    embedder, counts = await runtime.cpu.run(prepare)
     vectors: list[NDArray[np.float32]] = []
     for start in range(0, len(body.input), AT_ONCE):
         some = body.input[start : start + AT_ONCE]
+        spent.tokens += sum(counts[start : start + AT_ONCE])  # also if nobody waits for the end
         vectors += await runtime.cpu.run(_embed, embedder, some, body.input_type)
-    spent.tokens += tokens
+    tokens = sum(counts)
     return EmbeddingsReply(
         data=[
             EmbeddingReply(index=at, embedding=_encode(vector, body.encoding_format))
@@ -132,8 +133,8 @@ def _check_lengths(texts: Sequence[str], most: int) -> None:
             raise BadInput(f"There is nothing in text {number}.")
 
 
-def _count_tokens(body: EmbeddingsBody, embedder: Embedder) -> int:
-    """Of all texts. Raises BadInput for one of which the model would not read the end."""
+def _count_tokens(body: EmbeddingsBody, embedder: Embedder) -> list[int]:
+    """Of each text. Raises BadInput for one of which the model would not read the end."""
     if body.dimensions not in (None, embedder.dimension):
         raise BadInput(f"The model gives vectors of {embedder.dimension} dimensions and no other.")
     counts = embedder.count(body.input)
@@ -143,7 +144,7 @@ def _count_tokens(body: EmbeddingsBody, embedder: Embedder) -> int:
                 f"Text {number} has {count} tokens, and the model reads {embedder.max_tokens}.",
                 remedy="Cut it into parts.",
             )
-    return sum(counts)
+    return counts
 
 
 def _embed(embedder: Embedder, texts: Sequence[str], kind: InputType) -> list[NDArray[np.float32]]:
