@@ -69,6 +69,10 @@ _UNITS = {
 _COUNTED = "年月日号號个個人名位次种種条條岁歲层層届屆倍辆輛艘架座家所部本页頁章节節"
 """After a Chinese numeral these make it a number; without one it may be part of a word."""
 
+_MOST_SIGNS = 40
+_MOST_WORDS = 20
+"""Of one number. What is longer is none, and Python refuses to write numbers of many digits."""
+
 _LONGEST_FIRST = sorted(_UNITS, key=len, reverse=True)
 _ANY_UNIT = rf"(?:{'|'.join(map(re.escape, _LONGEST_FIRST))})(?![A-Za-z])"
 _CHINESE_UNIT = "|".join(alias for alias in _LONGEST_FIRST if IDEOGRAPH.match(alias))
@@ -76,9 +80,9 @@ _SCALE = rf"(?:{'|'.join(sorted(_SCALES, key=len, reverse=True))})(?![a-z])"
 _WORD = rf"(?:{'|'.join((*_SMALL, *_LARGE))})"
 _NUMBER = re.compile(
     rf"(?P<before>[$€£¥￥])?\s?(?P<digits>\d+(?:[.,]\d+)*)(?:[\s-]?(?P<scale>{_SCALE}))?[\s-]?(?P<unit>{_ANY_UNIT})?"
-    rf"|(?<![a-z-])(?P<words>{_WORD}(?:[\s-]+(?:and\s+)?{_WORD})*)(?![a-z])[\s-]?(?P<unit_of_words>{_ANY_UNIT})?"
-    r"|百分之(?P<percent>[零〇一二三四五六七八九十百两兩点\d.]+)"
-    rf"|(?P<numeral>[零〇一二三四五六七八九十百千万萬亿億两兩]+)(?:(?P<unit_of_numeral>{_CHINESE_UNIT})|[{_COUNTED}])",
+    rf"|(?<![a-z-])(?P<words>{_WORD}(?:[\s-]+(?:and\s+)?{_WORD}){{0,{_MOST_WORDS}}})(?![a-z])[\s-]?(?P<unit_of_words>{_ANY_UNIT})?"
+    rf"|百分之(?P<percent>[零〇一二三四五六七八九十百两兩点\d.]{{1,{_MOST_SIGNS}}})"
+    rf"|(?P<numeral>[零〇一二三四五六七八九十百千万萬亿億两兩]{{1,{_MOST_SIGNS}}})(?:(?P<unit_of_numeral>{_CHINESE_UNIT})|[{_COUNTED}])",
     re.IGNORECASE,
 )
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
@@ -144,7 +148,7 @@ def _scaled(value: str, scale: str | None) -> str:
         return value
     try:
         return _written(Decimal(value) * _SCALES[scale.lower()])
-    except InvalidOperation:
+    except (InvalidOperation, KeyError):  # a version; `mıllion`
         return value
 
 

@@ -184,3 +184,17 @@ def test_a_model_may_say_in_many_ways_that_nothing_answers(text: str) -> None:
 )
 def test_what_only_denies_something_is_an_answer(text: str) -> None:
     assert not is_no_answer(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("亿" * 600 + "元", id="a unit again and again"),
+        pytest.param("一" * 5_000 + "年", id="digits again and again"),
+        pytest.param("百分之" + "一" * 5_000, id="a long percentage"),
+        pytest.param("hundred " * 2_300, id="a word again and again"),
+        pytest.param("5 mıllion, 5 mİllion", id="letters that are i for patterns alone"),
+    ],
+)
+def test_no_text_is_too_odd_for_its_numbers_to_be_read(text: str) -> None:
+    assert all(len(found.value) < 400 for found in find_quantities(text))
