@@ -130,7 +130,7 @@ def test_a_model_with_a_rule_is_there_only_for_its_readers(house: Any, serve: Se
     assert ask(house, http, "bob").json()["model"] == "plain", (
         "the default of all is hidden, the next one takes over"
     )
-    assert ask(house, http, "ada", model="vault").json()["answer"] == "vault"
+    assert ask(house, http, "ada", model="vault").json()["answer"].startswith("vault\n\n")
 
 
 @pytest.mark.parametrize("names", ["vault plain", None])

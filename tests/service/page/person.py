@@ -61,7 +61,8 @@ class Person:
 
     @property
     def answer(self) -> Locator:
-        return self.page.locator(".turn:last-child .answer")
+        """The newest one; quotes that stand below it are another."""
+        return self.page.locator(".turn:last-child .answer").first
 
     @property
     def panel(self) -> Locator:

@@ -244,7 +244,7 @@ def test_nothing_found_is_said_as_such(sit: Sit) -> None:
 
 
 def test_a_citation_without_support_is_marked(ada: Person) -> None:
-    ada.house.model.reply = "The moon is made of green cheese [1]."
+    ada.house.model.reply = "Salaries rise in March [1]. The moon is made of green cheese [2]."
     ada.ask()
     expect(ada.page.locator(".cite.weak")).to_have_count(1)
     expect(ada.page.locator(".sources .chip")).to_have_text("weak support")
