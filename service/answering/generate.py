@@ -98,9 +98,9 @@ class Completion:
         )
         checker = ClaimChecker(asked.question, fitted.passages, self.meaning)
         async with (
-            aclosing(pieces),
             CitationSupport(self.meaning, self.cpu) as support,
             ClaimGate(checker, self.cpu) as gate,
+            aclosing(pieces),  # ends first: a model is stopped before anything else is waited for
         ):
             await asked.permission.confirm_if_stale()
             telling = _Telling(growing, output, support, gate, hold=self._holds_back)

@@ -80,8 +80,10 @@ def test_a_caller_who_leaves_ends_the_generation_on_the_server(
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n{content}".encode()
     )
     _until(model_server, running=1, limit_s=60)
+    before = _count_generated(model_server)
     line.close()
-    assert _until(model_server, running=0, limit_s=30) < 2
+    _until(model_server, running=0, limit_s=30)
+    assert _count_generated(model_server) - before < 500, "of the 1,500 that were asked for"
 
 
 # (earlier question, its answer, follow-up, whether it needs the words of the earlier question)
@@ -112,6 +114,14 @@ def test_a_follow_up_is_searched_for_in_words_of_the_conversation_whatever_a_sma
     expected = "Menu" if "canteen" in earlier + follow_up else "Salaries"
     assert reply["passages"][0]["title"] == expected
     assert reply["usage"]["prompt_tokens"] == reply["usage"]["counted_prompt_tokens"]
+
+
+def _count_generated(model_server: str) -> float:
+    """Tokens that the model server has generated since it started."""
+    metrics = httpx2.get(f"{model_server}/metrics", timeout=10).text
+    counted = re.findall(r"^vllm:generation_tokens_total\{.*?\} (\S+)", metrics, re.M)
+    assert counted, "the server tells no such number"
+    return sum(map(float, counted))
 
 
 def _until(model_server: str, *, running: int, limit_s: float) -> float:
