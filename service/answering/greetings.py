@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from indexes.catalog.filters import Filters
+from indexes.errors import Busy
 from indexes.model import DocumentEntry, Principal
 from indexes.search.document_list import DocumentPage, ViewSummary
 from indexes.text.scripts import Script, Writing, script
@@ -27,6 +28,7 @@ TITLES = 5  # that are named
 LOOKED_AT = 60  # documents of which these are chosen
 PLACES = 6  # collections or sources that are counted for themselves
 TITLE_CHARS = 80
+MOST_READS = 10  # of a view, until nothing changes meanwhile
 
 _APOSTROPHE = str.maketrans("’`´", "'''")
 _SPOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -116,17 +118,15 @@ class Greeter:
     def reply(self, asked: Asked, courtesy: Courtesy) -> tuple[Found, str]:
         """What was read for it, and the text. Blocking.
 
-        Raises NotAuthenticated and TooOld.
+        Raises NotAuthenticated, TooOld and Busy.
         """
         view_id, position = self._views.view_now(asked.principal, asked.ask.at_least)
         named: tuple[DocumentEntry, ...] = ()
         if courtesy == "thanks":
             text = phrases.WELCOME[asked.writing]
         else:
-            filters = asked.ask.filters or Filters()
-            summary = self._documents.summary(asked.principal, filters)
-            page = self._documents.page(asked.principal, filters, None, LOOKED_AT)
-            named = choose_documents(page.documents, asked.language)
+            view_id, position, summary, listed = self._read_view(asked, view_id, position)
+            named = choose_documents(listed, asked.language)
             text = compose_offer(courtesy, asked.writing, summary, named)
         asked.permission.add_documents(entry.id for entry in named)
         found = Found(
@@ -140,6 +140,22 @@ class Greeter:
             named=tuple(entry.id for entry in named),
         )
         return found, text
+
+    def _read_view(
+        self, asked: Asked, view_id: str, position: str
+    ) -> tuple[str, str, ViewSummary, Sequence[DocumentEntry]]:
+        """The view's id and position, its numbers and some of its documents, all of one view: read
+        again if it has changed meanwhile.
+        """
+        filters = asked.ask.filters or Filters()
+        for _ in range(MOST_READS):
+            before = view_id
+            summary = self._documents.summary(asked.principal, filters)
+            page = self._documents.page(asked.principal, filters, None, LOOKED_AT)
+            view_id, position = self._views.view_now(asked.principal, asked.ask.at_least)
+            if view_id == before:
+                return view_id, position, summary, page.documents
+        raise Busy("The documents change faster than they can be counted.", remedy="Ask again.")
 
 
 def choose_documents(

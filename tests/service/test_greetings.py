@@ -4,6 +4,7 @@ a model and without a search.
 
 import json
 from contextlib import closing
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from starlette.testclient import TestClient
 
 from indexes.errors import StorageFull, Withdrawn
 from indexes.model import DocumentEntry, Principal
-from indexes.search.document_list import ViewSummary
+from indexes.search.document_list import DocumentList, ViewSummary
 from service.answering import phrases
 from service.answering.greetings import (
     PLACES,
@@ -185,6 +186,42 @@ def test_a_revocation_while_it_is_made_ends_it(
         assert "withdrawn" in reply.text
         assert "Salaries" not in reply.text
         house.catalog.people.add_member("hr", "user:ada", by=TESTER)
+
+
+def test_what_is_counted_and_what_is_named_are_of_one_view(
+    http: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = DocumentList.summary
+    revoke = iter([True])
+
+    def late(*given: Any) -> ViewSummary:
+        counted = honest(*given)
+        if next(revoke, False):  # between two looks
+            house.catalog.people.remove_member("hr", "user:ada", by=TESTER)
+        return counted
+
+    monkeypatch.setattr(DocumentList, "summary", late)
+    told = http.post("/ask", json={"question": "hello"}, headers=house.headers("ada")).json()
+    after = http.post("/ask", json={"question": "hello"}, headers=house.headers("ada")).json()
+    assert (told["answer"], told["view_id"]) == (after["answer"], after["view_id"])
+    assert "Salaries" not in told["answer"]
+
+
+def test_a_view_that_never_rests_is_not_told(
+    http: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, numbers = DocumentList.summary, count()
+
+    def late(*given: Any) -> ViewSummary:
+        change = next(numbers) % 2
+        people = house.catalog.people
+        (people.add_member if change else people.remove_member)("hr", "user:ada", by=TESTER)
+        return honest(*given)
+
+    monkeypatch.setattr(DocumentList, "summary", late)
+    reply = http.post("/ask", json={"question": "hello"}, headers=house.headers("ada"))
+    assert reply.status_code >= 400
+    assert "Salaries" not in reply.text
 
 
 def test_a_model_that_is_not_there_is_refused_as_for_every_question(
