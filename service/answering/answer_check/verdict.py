@@ -8,8 +8,8 @@ answered. What a trained scorer says of the few best sentences, if there is one,
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from indexes.embedder.answer_scorer import AnswerScorer
 from service.answering.answer_check.features import (
     NAMES,
     Candidate,
@@ -31,14 +31,6 @@ SUMMARY = (*NAMES, "order", "names missing everywhere", "words of the question")
 """What each number of `summarize` says."""
 
 _NAMES_MISSING, _RANK = NAMES.index("names missing"), NAMES.index("rank")
-
-
-class AnswerScorer(Protocol):
-    """Says of texts whether they answer."""
-
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """The probability, 0 to 1, that each text answers the question. Blocking."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
