@@ -19,6 +19,11 @@ TURN_TOKENS = 4  # the role, its end and two breaks around each message
 OPENING_TOKENS = 3  # the opening of the assistant's turn
 
 
+def words_without_loop(count: int, word: str = "word") -> str:
+    """A long answer. One that says the same again is cut, however slowly it comes."""
+    return " ".join(f"{word}{number}" for number in range(count))
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCall:
     """One request that reached the model."""

@@ -25,7 +25,7 @@ from service.answering.phrases import NOT_ANSWERED, NOTHING_FOUND, NOTICES
 from service.answering.values import Answer, Ask, CitationFound, Event, Finished, Passages, Token
 from service.llm.port import Prompt, ServedModel
 from service.operating.threads import Threads
-from service.testing.models import ScriptedModel
+from service.testing.models import ScriptedModel, words_without_loop
 from tests.service.given import ADA, Library, hit, hit_lists, texts
 
 HARBOUR = hit("The harbour opens at six in summer. It closes at nine.", n=1, document="d1")
@@ -305,7 +305,7 @@ def test_an_unknown_template_and_a_question_too_long_are_refused_and_never_quote
 
 
 def test_who_leaves_stops_the_model() -> None:
-    model = ScriptedModel("word " * 500)
+    model = ScriptedModel(words_without_loop(500))
 
     async def leave() -> None:
         stream = answerer(model).stream(Ask(question=QUESTION), ADA)

@@ -26,6 +26,7 @@ from service.http.connections import (
 from service.http.wrong_keys import ADDRESSES, FREE_ATTEMPTS, LONGEST_S, WrongKeys, address_group
 from service.operating.metrics import Metrics
 from service.testing.loopback import Loopback
+from service.testing.models import words_without_loop
 from tests.service.test_serve import START, environment
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -255,7 +256,7 @@ def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(house: A
 
 def test_where_all_are_at_work_livez_is_answered_and_nothing_else(house: Any) -> None:
     house.model.delay_s = 0.5
-    house.model.reply = "word " * 60
+    house.model.reply = words_without_loop(60)
     body = b'{"question": "When do salaries rise?", "stream": true}'
     ask = search(house, b"Content-Length: %d\r\n" % len(body), body).replace(b"/search", b"/ask")
     with serving(house, most=4, per_address=4) as url, ExitStack() as held:

@@ -16,7 +16,7 @@ from service.answering.values import Token
 from service.http import streaming
 from service.http.disconnects import CallerLeft, run_unless_gone
 from service.testing.loopback import Loopback
-from service.testing.models import ScriptedModel
+from service.testing.models import ScriptedModel, words_without_loop
 
 QUESTION = {"question": "When do salaries rise?"}
 SOON_S = 1.0
@@ -31,7 +31,7 @@ def served(house: Any) -> Iterator[str]:
 @pytest.fixture
 def slow(house: Any) -> ScriptedModel:
     """A model that would need a minute for its answer."""
-    house.model.reply, house.model.delay_s = "word " * 300, 0.2
+    house.model.reply, house.model.delay_s = words_without_loop(300), 0.2
     model: ScriptedModel = house.model
     return model
 

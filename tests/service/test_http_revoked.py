@@ -20,6 +20,7 @@ from service.answering.permission import Permission
 from service.answering.values import Token
 from service.http import streaming
 from service.testing.loopback import Loopback
+from service.testing.models import words_without_loop
 from tests.service.test_http_stream import events
 from tests.world import TESTER
 
@@ -136,7 +137,7 @@ def test_administration_changes_nothing_for_a_key_that_was_revoked(house: Any, s
 
 def growing(house: Any, url: str, path: str, body: Any, take: Callable[[Any], object]) -> str:
     """All of a stream from which something is taken away in the middle."""
-    house.model.reply, house.model.delay_s = "word " * WORDS, 0.1
+    house.model.reply, house.model.delay_s = words_without_loop(WORDS), 0.1
     heard, taken = "", False
     with httpx2.stream(
         "POST", f"{url}{path}", json=body, headers=house.headers("ada"), timeout=30

@@ -11,6 +11,7 @@ from openai import OpenAI
 from indexes.errors import GeneratorTimeout, GeneratorUnavailable
 from service.http import streaming
 from service.testing.loopback import Loopback
+from service.testing.models import words_without_loop
 
 QUESTION = "When do salaries rise?"
 ASKING: Any = [{"role": "user", "content": QUESTION}]
@@ -412,7 +413,7 @@ def test_a_stream_that_breaks_raises_in_the_client(house: Any, client: Clients) 
 
 @pytest.mark.parametrize("route", ["chat", "responses"])
 def test_who_stops_reading_stops_the_model(house: Any, client: Clients, route: str) -> None:
-    house.model.reply, house.model.delay_s = "word " * 300, 0.1
+    house.model.reply, house.model.delay_s = words_without_loop(300), 0.1
     made = client("ada")
     stream: Any
     if route == "chat":

@@ -19,6 +19,7 @@ from indexes.errors import BadConfiguration, CatalogUnavailable
 from indexes.settings import Quota, Settings, load
 from service.app import create_app
 from service.testing.loopback import Loopback
+from service.testing.models import words_without_loop
 from tests.service.conftest import House, readers
 from tests.service.test_http_leaving import post, wait
 from tests.world import TESTER
@@ -221,7 +222,7 @@ def test_usage_is_summed_up_for_operators(house: House, http: TestClient):
 @pytest.mark.parametrize("stream", [False, True])
 def test_who_leaves_before_the_end_has_spent_what_the_model_was_given(house: House, stream: bool):
     """Whoever closes each stream before its last event would ask for nothing otherwise."""
-    house.model.reply, house.model.delay_s = "word " * 300, 0.2
+    house.model.reply, house.model.delay_s = words_without_loop(300), 0.2
     quota = Quota(name="words", of="user", tokens="10/day")
     with Loopback(limited_app(house, quota, storage="memory"), "on") as server:
         line = post(server.url, house, QUESTION | {"stream": stream})

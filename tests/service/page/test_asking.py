@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from indexes.formats import PageKind
 from indexes.model import Chunk, Document, PageMark, Readers
+from service.testing.models import words_without_loop
 from tests.service.page.person import QUESTION, Person, Sit, label, said, shelve, wait_until
 from tests.world import TESTER
 
@@ -176,7 +177,10 @@ def test_a_follow_up_sends_what_was_said_and_a_new_conversation_does_not(ada: Pe
 
 
 def test_stop_ends_the_answer_at_the_model_and_the_next_question_goes_on(ada: Person) -> None:
-    ada.house.model.reply, ada.house.model.delay_s = "Salaries rise in March [1]. " * 100, 0.02
+    ada.house.model.reply, ada.house.model.delay_s = (
+        "Salaries rise [1]. " + words_without_loop(100),
+        0.02,
+    )
     ada.start()
     expect(ada.answer).to_contain_text("Salaries rise")
     ada.page.click("#stop")

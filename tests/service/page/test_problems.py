@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from indexes.errors import GeneratorBroken, GeneratorUnavailable
+from service.testing.models import words_without_loop
 from tests.service.page.person import Person, Sit, scripted
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ def test_quotes_that_stand_in_for_the_model_come_with_a_notice(ada: Person) -> N
 
 
 def test_an_answer_that_breaks_off_keeps_what_was_said_and_says_so(ada: Person) -> None:
-    ada.house.model.reply = "Salaries rise in March. " * 5
+    ada.house.model.reply = "Salaries rise in March. " + words_without_loop(20)
     ada.house.model.failure, ada.house.model.fail_after = GeneratorBroken("It died."), 12
     ada.ask()
     expect(ada.answer).to_contain_text("Salaries rise")

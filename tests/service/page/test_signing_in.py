@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from service.testing.models import words_without_loop
 from tests.service.page.person import Person, Sit, wait_until
 from tests.world import TESTER
 
@@ -58,7 +59,7 @@ def test_signing_out_leaves_nothing_on_the_page_and_nothing_in_storage(ada: Pers
 def test_signing_out_while_an_answer_streams_stops_it_and_nothing_arrives_later(
     ada: Person,
 ) -> None:
-    ada.house.model.reply, ada.house.model.delay_s = "heliotrope " * 200, 0.02
+    ada.house.model.reply, ada.house.model.delay_s = words_without_loop(200, "heliotrope"), 0.02
     ada.start()
     expect(ada.answer).to_contain_text("heliotrope")
     ada.page.click("#sign-out")
