@@ -65,9 +65,17 @@ def document(
 
 
 class World:
-    def __init__(self, home: Path, *, embedder: HashingEmbedder | None = None, **settings) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        embedder: HashingEmbedder | None = None,
+        catalog_url: str | None = None,
+        **settings,
+    ) -> None:
+        """catalog_url: of a catalog that another process has made; if None, one of this home's own."""
         self.home = home
-        url = catalog_at(home)
+        url = catalog_url or catalog_at(home)
         if url is None and not (home / "catalog.sqlite").exists():
             shutil.copytree(_migrated(), home, dirs_exist_ok=True)
             (home / "catalog.sqlite").chmod(0o600)

@@ -81,12 +81,12 @@ class Generations:
         active = self.active()
         if active is None:
             with self._database.writing(by) as connection:
-                active = active_generation(connection) or self._add(
-                    connection, model, fingerprint, dimension, "active"
-                )
-                record_change(
-                    connection, "generation.activated", str(active.id), after={"model": model}
-                )
+                active = active_generation(connection)
+                if active is None:
+                    active = self._add(connection, model, fingerprint, dimension, "active")
+                    record_change(
+                        connection, "generation.activated", str(active.id), after={"model": model}
+                    )
         if active.fingerprint != fingerprint:
             raise ModelMismatch(
                 f"It holds vectors of {active.model} ({active.fingerprint[:12]}…),"

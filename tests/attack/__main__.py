@@ -13,7 +13,12 @@ import subprocess
 import sys
 import time
 
-SIZES = {"ATTACK_ROUNDS": "80", "ATTACK_SECONDS": "60", "ATTACK_EXAMPLES": "60"}
+SIZES = {
+    "ATTACK_ROUNDS": "80",
+    "ATTACK_SECONDS": "60",
+    "ATTACK_EXAMPLES": "60",
+    "ATTACK_WRITES": "20000",
+}
 
 
 def main() -> None:

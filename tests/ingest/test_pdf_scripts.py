@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pypdfium2 import PdfDocument
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
@@ -195,6 +196,8 @@ def test_such_letters_are_counted_if_nobody_can_read_them(tmp_path, monkeypatch)
     monkeypatch.setattr(silent, "MAX_PAGES", 0)
     path = tmp_path / "a.pdf"
     write_single_letters(path, title="Rules of the depot")
+    if RULES[0][0] in PdfDocument(path)[0].get_textpage().get_text_bounded():
+        pytest.skip("a Japanese font is installed, so PDFium reads these letters itself")
     assert ("undecodable", 23) in [(loss.kind, loss.count) for loss in read(path).losses]
     write_single_letters(path, title="")
     with pytest.raises(SourceEmpty):
