@@ -200,7 +200,7 @@ async def open_runtime(
             documents=DocumentList(catalog),
             model=model,
             meaning=make_meaning(embedder),
-            check=AnswerCheck(scorer),
+            check=AnswerCheck(scorer, settings.answer_scorer or ""),
             jobs=RebuildJobs(catalog, load),
             blobs=BlobFolder(settings.home),
             metrics=metrics or Metrics(),
