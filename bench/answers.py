@@ -429,9 +429,7 @@ def main() -> None:
         else measure_denied(given.half, scorer)
         if given.what == "denied"
         else report(
-            measure(
-                given.half, given.questions, scorer, unseen=given.unseen or scorer is not None
-            )
+            measure(given.half, given.questions, scorer, unseen=given.unseen or scorer is not None)
         )
     )
     written = json.dumps({"half": given.half, **told}, indent=1, ensure_ascii=False)

@@ -23,10 +23,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
+from indexes.embedder.answer_scorer import WORDS
 from indexes.model import Hit, IndexGeneration, Mode, SearchResult
 from indexes.text.folding import fold_text
 from indexes.text.scripts import UNSPACED, Script, script
-from service.answering.answer_check.verdict import WORDS, AnswerCheck, Verdict
+from service.answering.answer_check.verdict import AnswerCheck, Verdict
 from service.answering.budget import pack_everything
 
 SETTING = "abstention"
@@ -106,17 +107,14 @@ class EvidenceJudge:
             return Judged(result=result, weak=True)
         if not result.hits or not share_a_language(question, result.hits):
             return Judged(result=result)
-        check = self._check
-        verdict = check.judge(question, pack_everything(result.hits, ())[0])
-        return _judge_strength(result, verdict, found[1], check)
+        verdict = self._check.judge(question, pack_everything(result.hits, ())[0])
+        return _judge_strength(result, verdict, found[1])
 
 
-def _judge_strength(
-    result: SearchResult, verdict: Verdict, settings: Mapping[str, Any], check: AnswerCheck
-) -> Judged:
+def _judge_strength(result: SearchResult, verdict: Verdict, settings: Mapping[str, Any]) -> Judged:
     """What is found, by the strength that is enough for such a question."""
     kind = result.mode, verdict.asked.language
-    calibrated = read_calibrated_strengths(settings, check).get(kind)
+    calibrated = read_calibrated_strengths(settings, verdict.checked_by).get(kind)
     too_little = calibrated is not None and verdict.strength < calibrated
     enough = verdict.least_strength if calibrated is None else calibrated
     return Judged(
@@ -181,14 +179,12 @@ def read_strengths(settings: Mapping[str, Any], check: AnswerCheck) -> Threshold
         for mode in get_args(Mode)
         for language in get_args(Script)
     }
-    return {**packaged, **read_calibrated_strengths(settings, check)}
+    return {**packaged, **read_calibrated_strengths(settings, check.name)}
 
 
-def read_calibrated_strengths(settings: Mapping[str, Any], check: AnswerCheck) -> Thresholds:
-    """Those that were calibrated with this check, or one of the same name: other strengths are other
-    numbers.
-    """
-    return _read_calibrated(settings, "strength", check.name) or {}
+def read_calibrated_strengths(settings: Mapping[str, Any], checked_by: str) -> Thresholds:
+    """Those that were calibrated with the check of this name: other strengths are other numbers."""
+    return _read_calibrated(settings, "strength", checked_by) or {}
 
 
 def _read_calibrated(

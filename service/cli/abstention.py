@@ -45,9 +45,7 @@ def show_thresholds() -> None:
 
 def _checked_by() -> str:
     """The name of the answer check that the settings name."""
-    from service.answering.answer_check.verdict import WORDS
-
-    return configuration.load().answer_scorer or WORDS
+    return configuration.load().answer_scorer
 
 
 @app.command("off")

@@ -21,11 +21,12 @@ from itertools import product
 from typing import Any, get_args
 
 from indexes.catalog import Catalog
+from indexes.embedder.answer_scorer import WORDS
 from indexes.errors import BadInput, Busy
 from indexes.model import Actor, IndexGeneration, Mode, Principal, SearchResult
 from indexes.search.searcher import Searcher
 from indexes.text.scripts import Script, script
-from service.answering.answer_check.verdict import WORDS, AnswerCheck
+from service.answering.answer_check.verdict import AnswerCheck
 from service.answering.evidence import (
     OFF,
     SETTING,

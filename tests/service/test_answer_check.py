@@ -120,7 +120,10 @@ class _Scorer:
 def test_a_scorer_reads_the_best_sentence_and_changes_the_strength() -> None:
     question = "What does a berth in the harbour cost for the night?"
     yes, no = _Scorer("A berth in the harbour costs"), _Scorer("nothing")
-    surer, less = AnswerCheck(yes, "s").judge(question, CUP), AnswerCheck(no, "s").judge(question, CUP)
+    surer, less = (
+        AnswerCheck(yes, "s").judge(question, CUP),
+        AnswerCheck(no, "s").judge(question, CUP),
+    )
     assert less.strength < surer.strength
     assert [each.score for each in less.sentences] == [each.score for each in surer.sentences]
     (read,) = yes.read

@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from indexes.derived.rebuild import rebuild
+from indexes.embedder.answer_scorer import WORDS
 from indexes.errors import BadInput, Busy
 from indexes.model import Principal, SearchResult
 from indexes.testing import HashingEmbedder
@@ -21,7 +22,6 @@ from service.answering.answer_check.verdict import AnswerCheck
 from service.answering.answerer import Answerer
 from service.answering.evidence import PACKAGED, SETTING, EvidenceJudge
 from service.answering.values import Ask
-from service.answering.answer_check.verdict import WORDS
 from service.evaluation import calibration
 from service.evaluation.calibration import Calibration, calibrate
 from service.evaluation.calibration_report import describe, find_warnings, render_picture

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexes.embedder.answer_scorer import AnswerScorer
+from indexes.embedder.answer_scorer import WORDS, AnswerScorer
 from indexes.text.scripts import Script
 from service.answering.answer_check.features import (
     NAMES,
@@ -23,9 +23,6 @@ from service.answering.answer_check.question import AskedQuestion, read_question
 from service.answering.answer_check.weights import WEIGHTS
 from service.answering.citations import Sentence
 from service.answering.prompt import Passage
-
-WORDS = "words"
-"""What decides if there is no scorer."""
 
 LEAST_PROBABILITY = 0.001  # of a scorer, so that it never says the last word
 MANY_WORDS = 10.0
@@ -51,6 +48,7 @@ class Verdict:
     """What the check says of one question."""
 
     asked: AskedQuestion
+    checked_by: str  # whose strength it is
     strength: float  # 0 to 1: how surely what was found answers
     least_strength: float  # what is enough, if nothing else is calibrated
     sentences: tuple[JudgedSentence, ...]  # best first
@@ -67,32 +65,32 @@ class ScoredCandidate:
 
 
 class AnswerCheck:
-    """Judges whether passages answer a question. Holds no state between questions."""
+    """Judges whether passages answer a question. Keeps nothing of a question."""
 
     def __init__(self, scorer: AnswerScorer | None = None, name: str = "") -> None:
         """scorer: if None, words alone decide. name: of the scorer, as the settings name it."""
         self._scorer = scorer
-        self.name = WORDS if scorer is None else name
+        self._name = name
+
+    @property
+    def name(self) -> str:
         """Whose strengths these are: those of different ones cannot be compared."""
+        return WORDS if self._scorer is None else self._name
+
+    def use(self, scorer: AnswerScorer) -> None:
+        """From the next question on, what the scorer says counts."""
+        self._scorer = scorer
 
     def judge(self, question: str, passages: Sequence[Passage]) -> Verdict:
         """The verdict, made of nothing but the question and these passages. Blocking."""
-        asked = read_question(question)
+        scorer, asked = self._scorer, read_question(question)
         by = WEIGHTS[asked.language]
-        least = self.least_strength(asked.language)
         found = rank_candidates(asked, passages, by.order)
-        if not found:
-            return Verdict(asked, 0.0, least, (), lacks_name=False)
-        summary = summarize(asked, found)
-        if self._scorer is None:
-            surety = weigh(by.answers, summary)
-        else:
-            said = score_best(self._scorer, question, found)
-            surety = weigh(by.scored, (*summary, said))
         return Verdict(
             asked=asked,
-            strength=_share(surety),
-            least_strength=least,
+            checked_by=WORDS if scorer is None else self._name,
+            strength=_find_strength(question, asked, found, scorer),
+            least_strength=by.least_strength if scorer is None else by.least_scored,
             sentences=tuple(
                 JudgedSentence(each.candidate.passage, each.candidate.sentence, each.score)
                 for each in found
@@ -104,6 +102,20 @@ class AnswerCheck:
         """How much is enough of it, if nothing else is calibrated."""
         by = WEIGHTS[language]
         return by.least_strength if self._scorer is None else by.least_scored
+
+
+def _find_strength(
+    question: str,
+    asked: AskedQuestion,
+    found: Sequence[ScoredCandidate],
+    scorer: AnswerScorer | None,
+) -> float:
+    if not found:
+        return 0.0
+    by, summary = WEIGHTS[asked.language], summarize(asked, found)
+    if scorer is None:
+        return _share(weigh(by.answers, summary))
+    return _share(weigh(by.scored, (*summary, score_best(scorer, question, found))))
 
 
 def rank_candidates(
@@ -135,6 +147,8 @@ def summarize(asked: AskedQuestion, found: Sequence[ScoredCandidate]) -> tuple[f
 
 def _lacks_name(missing: Sequence[Missing]) -> bool:
     """Whether no document holds a certain name, or a certain year while some have others."""
+    if not missing:
+        return False
     names = frozenset.intersection(*(each.whole_names for each in missing))
     years = filter(is_year, frozenset.intersection(*(each.numbers for each in missing)))
     return bool(names) or (any(years) and any(each.has_other_years for each in missing))
