@@ -100,7 +100,8 @@ def create_app(
                 yield
 
     def preparing(runtime: Runtime) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if embedder else preparing_scorer(settings, runtime.check)
+        there = embedder is not None or runtime.check.name == settings.answer_scorer
+        return nullcontext() if there else preparing_scorer(settings, runtime.check.use)
 
     looking = Threads(MAX_KEY_LOOKUPS)
 

@@ -6,14 +6,13 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
 
-from indexes.embedder.answer_scorer import ANSWERS_ONLY, PREPARE, load_answer_scorer
+from indexes.embedder.answer_scorer import ANSWERS_ONLY, PREPARE, AnswerScorer, load_answer_scorer
 from indexes.settings import Settings
-from service.answering.answer_check.verdict import AnswerCheck
 from service.operating.tasks import end_task
 
 NICENESS = "10"  # behind questions
@@ -22,19 +21,19 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def preparing_scorer(settings: Settings, check: AnswerCheck) -> AsyncIterator[None]:
-    """While the block runs, the scorer that the settings name is prepared, if `check` has none."""
-    preparing = asyncio.create_task(prepare_scorer(settings, check))
+async def preparing_scorer(
+    settings: Settings, use: Callable[[AnswerScorer], None]
+) -> AsyncIterator[None]:
+    """While the block runs, the scorer that the settings name is prepared."""
+    preparing = asyncio.create_task(prepare_scorer(settings, use))
     try:
         yield
     finally:
         await end_task(preparing)
 
 
-async def prepare_scorer(settings: Settings, check: AnswerCheck) -> None:
-    """Returns at once if there is nothing to prepare; else `check` uses the scorer from then on."""
-    if check.name == settings.answer_scorer:
-        return
+async def prepare_scorer(settings: Settings, use: Callable[[AnswerScorer], None]) -> None:
+    """Converts the scorer, loads it and hands it over."""
     log.info("the answer scorer is prepared; until it is ready, words alone decide what answers")
     # with the settings of this process, wherever they come from
     given = {
@@ -58,5 +57,5 @@ async def prepare_scorer(settings: Settings, check: AnswerCheck) -> None:
         return
     scorer = await to_thread.run_sync(load_answer_scorer, settings)
     if scorer is not None:
-        check.use(scorer)
+        use(scorer)
         log.info("the answer scorer is ready")

@@ -30,7 +30,7 @@ def test_words_decide_until_the_scorer_is_prepared(
     monkeypatch.setattr(preparing, "load_answer_scorer", lambda settings: _Sure())
     check, question = AnswerCheck(None, PACKAGED), "When does the canteen open?"
     before = check.judge(question, CANTEEN)
-    asyncio.run(prepare_scorer(Settings(home=tmp_path), check))
+    asyncio.run(prepare_scorer(Settings(home=tmp_path), check.use))
     after = check.judge(question, CANTEEN)
     assert (before.checked_by, after.checked_by) == (WORDS, PACKAGED)
     assert before.strength != after.strength
@@ -43,7 +43,7 @@ def test_a_scorer_that_cannot_be_prepared_is_told_and_words_decide(
     monkeypatch.setattr(preparing, "PREPARE", "no_such_module")
     check = AnswerCheck(None, PACKAGED)
     with caplog.at_level(logging.WARNING):
-        asyncio.run(prepare_scorer(Settings(home=tmp_path), check))
+        asyncio.run(prepare_scorer(Settings(home=tmp_path), check.use))
     assert check.name == WORDS
     assert "no_such_module" in caplog.text
 
@@ -55,19 +55,10 @@ def test_a_service_that_ends_ends_the_preparing(
     monkeypatch.setattr(preparing, "ANSWERS_ONLY", "--bind=127.0.0.1")
 
     async def leave() -> None:
-        async with preparing.preparing_scorer(Settings(home=tmp_path), AnswerCheck(None, PACKAGED)):
+        async with preparing.preparing_scorer(Settings(home=tmp_path), lambda scorer: None):
             await asyncio.sleep(0.3)
 
     asyncio.run(asyncio.wait_for(leave(), 30))
-
-
-def test_nothing_is_prepared_if_words_are_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(preparing, "PREPARE", "no_such_module")
-    check = AnswerCheck(None, WORDS)
-    asyncio.run(prepare_scorer(Settings(home=tmp_path, answer_scorer=WORDS), check))
-    assert caplog.text == ""
 
 
 @pytest.mark.slow
