@@ -23,6 +23,9 @@ def keep_files(home: Path) -> Iterator[None]:
 @contextmanager
 def may_remove(home: Path) -> Iterator[bool]:
     """Whether files may be removed inside the block: not while a backup is made. Raises OSError."""
+    if not home.is_dir():  # there are none
+        yield True
+        return
     try:
         with lock_file(home / LOCK_FILE, shared=True):
             yield True

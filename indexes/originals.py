@@ -75,8 +75,6 @@ class OriginalFolder:
         None while a backup is made. Raises CorpusError; what could not be removed is found again by
         the next clean-up.
         """
-        if not self._home.is_dir():
-            return 0
         with may_remove(self._home) as may:
             return self._clean_up(loose, by) if may else 0
 

@@ -18,7 +18,7 @@ from indexes.catalog.access import confirm, group_names
 from indexes.catalog.audit.books import Books
 from indexes.catalog.audit.trail import Trail
 from indexes.catalog.checking import find_damage
-from indexes.catalog.copying import copy_database, shrink
+from indexes.catalog.copying import Copied, copy_catalog, describe, shrink
 from indexes.catalog.database import Database
 from indexes.catalog.directory.door import Directory
 from indexes.catalog.documents import Documents
@@ -164,9 +164,13 @@ class Catalog:
         """All that was recorded, by every process."""
         return Books(self._database, trail)
 
-    def copy_to(self, place: Path) -> None:
-        """One state of it as a file; see `copy_database`."""
-        copy_database(self._database, place)
+    def copy_into(self, folder: Path) -> tuple[str, Copied]:
+        """One state of it as a file, with its name and what it holds; see `copy_catalog`."""
+        return copy_catalog(self._database, folder)
+
+    def describe(self) -> Copied:
+        """What a copy would hold now. For operators."""
+        return describe(self._database)
 
     def shrink(self) -> None:
         """What was removed is in no byte of its file any more. Raises Busy."""

@@ -1,6 +1,6 @@
-"""Copies of databases that are files, made while others write, and what such a copy holds."""
+"""Copies of databases, made while others write, and what such a copy holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,14 @@ import pysqlite3
 
 from indexes.catalog.catalog_file import BUSY_TIMEOUT_MS
 from indexes.catalog.database import Database
-from indexes.errors import BadConfiguration, Busy, CatalogUnavailable, NotFound, StorageFull
+from indexes.catalog.dumps import dump
+from indexes.catalog.engines import CATALOG_FILE
+from indexes.errors import Busy, CatalogUnavailable, NotFound, StorageFull
 
 WAIT_MS = 5_000  # for who reads or writes while the file is made smaller
+DUMP = "catalog.dump"
+"""What a copy of a catalog on a server is called."""
+
 _FULL = "disk is full"
 
 
@@ -30,16 +35,32 @@ class Copied:
     upload_digests: tuple[str, ...]  # SHA-256 of each of them
 
 
-def copy_database(database: Database, to: Path) -> None:
-    """One state of it as a file. Others read and write meanwhile.
+def copy_catalog(database: Database, folder: Path) -> tuple[str, Copied]:
+    """One state of it as a file in this folder: its name, and what it holds. Others read and write
+    meanwhile.
 
-    Raises BadConfiguration for a catalog on a server, StorageFull, CatalogUnavailable.
+    Raises BadConfiguration, StorageFull, CatalogUnavailable.
     """
     if database.file is None:
-        raise BadConfiguration(
-            "The catalog is on PostgreSQL.",
-            remedy="Copy it with `pg_dump --format=custom`, then the home folder, models left out.",
-        )
+        with database.reading() as connection:
+            copied = _read(connection.exec_driver_sql)
+            dump(database, connection, folder / DUMP)
+        return DUMP, copied
+    copy_database(database, folder / CATALOG_FILE)
+    return CATALOG_FILE, read_copy(folder / CATALOG_FILE)
+
+
+def describe(database: Database) -> Copied:
+    """What it holds now, as a copy would."""
+    with database.reading() as connection:
+        return _read(connection.exec_driver_sql)
+
+
+def copy_database(database: Database, to: Path) -> None:
+    """One state of a database that is a file. Others read and write meanwhile.
+
+    Raises StorageFull, CatalogUnavailable.
+    """
     with database.reading() as connection:
         source: Any = connection.connection.driver_connection
         try:
@@ -66,13 +87,13 @@ def copy_file(place: Path, to: Path) -> None:
 def read_schema(place: Path) -> str:
     """The schema of a copy. Raises CatalogUnavailable."""
     with _open_copy(place) as copy:
-        return _schema(copy)
+        return _schema(copy.execute)
 
 
 def read_copy(place: Path) -> Copied:
     """What the copy holds. Raises CatalogUnavailable."""
     with _open_copy(place) as copy:
-        return _read(copy)
+        return _read(copy.execute)
 
 
 def shrink(database: Database) -> None:
@@ -109,19 +130,19 @@ def _open_copy(place: Path) -> Iterator[Any]:
         raise CatalogUnavailable(f"The copy cannot be read: {error}.") from error
 
 
-def _schema(copy: Any) -> str:
-    found: str = copy.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+def _schema(execute: Callable[[str], Any]) -> str:
+    found: str = execute("SELECT version_num FROM alembic_version").fetchone()[0]
     return found
 
 
-def _read(copy: Any) -> Copied:
+def _read(execute: Callable[[str], Any]) -> Copied:
     def column(query: str) -> Sequence[Any]:
-        return [row[0] for row in copy.execute(query)]
+        return [row[0] for row in execute(query).fetchall()]
 
-    blobs = copy.execute("SELECT public_id, sha256 FROM blobs ORDER BY public_id").fetchall()
+    blobs = execute("SELECT public_id, sha256 FROM blobs ORDER BY public_id").fetchall()
     kept = "SELECT DISTINCT original_sha256 FROM documents WHERE original_sha256 IS NOT NULL"
     return Copied(
-        schema=_schema(copy),
+        schema=_schema(execute),
         state=column("SELECT max(number) FROM states")[0],
         documents=column("SELECT count(*) FROM documents")[0],
         models=tuple(column("SELECT DISTINCT model FROM generations ORDER BY model")),

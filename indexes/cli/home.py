@@ -73,8 +73,9 @@ def restore_command(
     from indexes.home.restore import restore
 
     settings = configuration.load()
-    _check_in_home(settings)
-    report = restore(settings.home, file.absolute(), replace=replace, by=command_line_actor())
+    if not settings.on_server:
+        _check_in_home(settings)
+    report = restore(settings, file.absolute(), replace=replace, by=command_line_actor())
     for told in _warnings(report):
         warn(told)
     lines = [f"{report.documents} documents, as they were at {report.made_at}."]
@@ -143,8 +144,8 @@ def _check_in_home(settings: Settings) -> None:
     """Raises BadConfiguration."""
     if settings.database_url not in (None, Settings(home=settings.home).catalog_url):
         raise BadConfiguration(
-            "The catalog is not in the home.",
-            remedy="On PostgreSQL use `pg_restore`; a file elsewhere is to be copied by hand.",
+            "The catalog is not a file in the home.",
+            remedy="Make a backup, and try a copy of the database.",
         )
 
 

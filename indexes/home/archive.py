@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from indexes import durable
+from indexes.catalog.copying import DUMP
+from indexes.catalog.engines import CATALOG_FILE
 from indexes.errors import BadInput, StorageFull
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 _NAMES = re.compile(
-    r"catalog\.sqlite|audit\.sqlite|audit\.key|originals/[0-9a-f]{2}/[0-9a-f]{64}|uploads/[\w-]{1,64}",
+    r"catalog\.(?:sqlite|dump)|audit\.sqlite|audit\.key|originals/[0-9a-f]{2}/[0-9a-f]{64}|uploads/[\w-]{1,64}",
     re.ASCII,
 )
 _LARGEST_MANIFEST = 1 << 30
@@ -153,8 +155,8 @@ def _differing(manifest: Mapping[str, Any], found: Mapping[str, Member]) -> str 
         }
     except (KeyError, TypeError, AttributeError):
         return MANIFEST
-    if "catalog.sqlite" not in listed:
-        return "catalog.sqlite"
+    if not listed.keys() & {CATALOG_FILE, DUMP}:
+        return CATALOG_FILE
     names = sorted(listed.keys() | found.keys())
     return next((name for name in names if listed.get(name) != found.get(name)), None)
 

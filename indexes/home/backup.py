@@ -17,12 +17,12 @@ from indexes import blobs, durable, originals
 from indexes.catalog import Catalog
 from indexes.catalog.audit.seals import KEY_FILE
 from indexes.catalog.audit.trail import AUDIT_FILE, Trail
-from indexes.catalog.copying import Copied, copy_database, read_copy
-from indexes.catalog.engines import CATALOG_FILE
+from indexes.catalog.copying import Copied, copy_database
 from indexes.errors import BadInput, StorageFull
 from indexes.home.archive import Archive
 from indexes.kept_files import keep_files
 from indexes.originals import OriginalFolder
+from indexes.private_files import keep_private
 from indexes.version import installed_version
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -47,26 +47,27 @@ def back_up(
 ) -> BackupReport:
     """Writes the backup while others read and write. It is there as a whole or not at all.
 
-    Raises BadInput, BadConfiguration for a catalog on a server, StorageFull, CatalogUnavailable.
+    Raises BadInput, BadConfiguration, StorageFull, CatalogUnavailable.
     """
     if place.exists() and not replace:
         raise BadInput(f"{place} is there already.", remedy="Name another file, or --replace it.")
     if not place.parent.is_dir():
         raise BadInput(f"There is no folder {place.parent}.", remedy="Make it, or name another.")
+    keep_private(home)
     with _translating_errors(place), keep_files(home):
         durable.remove_leftovers(place)
         with tempfile.TemporaryDirectory(
             prefix=f".{place.name}.partial-", dir=place.parent
         ) as aside:
             copies = Path(aside)
-            catalog.copy_to(copies / CATALOG_FILE)
-            copied = read_copy(copies / CATALOG_FILE)
-            copy_database(trail.database, copies / AUDIT_FILE)
+            name, copied = catalog.copy_into(copies)
+            if trail.file is not None:
+                copy_database(trail.database, copies / AUDIT_FILE)
             with durable.replace_file(place) as file:
                 archive = Archive(file)
-                for name in (CATALOG_FILE, AUDIT_FILE):
-                    archive.add(name, copies / name)
-                    (copies / name).unlink()
+                for each in (name, AUDIT_FILE) if trail.file is not None else (name,):
+                    archive.add(each, copies / each)
+                    (copies / each).unlink()
                 if with_key and (home / KEY_FILE).exists():
                     archive.add(KEY_FILE, home / KEY_FILE)
                 missing = tuple(_add_files(archive, home, copied))

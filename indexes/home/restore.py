@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from indexes import blobs, originals
-from indexes.catalog import Catalog
+from indexes.catalog import Catalog, dumps
 from indexes.catalog.audit.seals import KEY_FILE
-from indexes.catalog.audit.trail import AUDIT_FILE
-from indexes.catalog.copying import Copied, read_copy
+from indexes.catalog.copying import DUMP, Copied, read_copy
 from indexes.catalog.engines import CATALOG_FILE
+from indexes.catalog.migrate import newest_revision
 from indexes.errors import BadInput, ClearanceError, CorpusError, StorageFull
 from indexes.home.archive import unpack
 from indexes.ingest_lock import ingest_lock
 from indexes.model import Actor
+from indexes.settings import Settings
 from indexes.switching import FORMER, STAGED, TRUTH, closed_home, is_pending, opening, switch
 
 _LONGEST = 40  # characters of a time
@@ -38,17 +39,19 @@ class RestoreReport:
     replaced: str | None  # the folder in the home with what was there before
 
 
-def restore(home: Path, place: Path, *, replace: bool, by: Actor) -> RestoreReport:
+def restore(settings: Settings, place: Path, *, replace: bool, by: Actor) -> RestoreReport:
     """The home is what the backup holds, or, whatever goes wrong, what it was.
 
     Raises Busy if somebody uses the home, BadInput for what is no whole backup and for a home that
     holds something if it is not to be replaced, CorpusError, StorageFull.
     """
+    home, on_server = settings.home, settings.on_server
     with ingest_lock(home), _translating_errors(place):
         with opening(home):  # a switch that was killed is finished first
             holds_something = any((home / name).exists() for name in TRUTH)
         if holds_something and not replace:
             raise BadInput("There is a home already.", remedy="To replace it: --replace.")
+        replaces_catalog = on_server and dumps.check_unused(settings.catalog_url, replace=replace)
         with closed_home(home):
             pass
         for left in home.glob(f"{STAGED}*"):
@@ -56,8 +59,20 @@ def restore(home: Path, place: Path, *, replace: bool, by: Actor) -> RestoreRepo
         staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=home))
         try:
             manifest = unpack(place, staged)
-            copied, valid = _prepare(staged, manifest, by)
-            before = _valid_keys(home / CATALOG_FILE)
+            _check_kind(staged, on_server=on_server)
+            if replaces_catalog and manifest.get("schema") != newest_revision():
+                raise BadInput(
+                    f"The backup has the schema {str(manifest.get('schema'))[:_LONGEST]}, and this"
+                    " database has tables of another. Nothing was changed.",
+                    remedy="Name an empty database in CLEARANCE_DATABASE_URL.",
+                )
+            before = _valid_keys(settings, home)
+            if on_server:
+                dumps.load(settings.catalog_url, staged / DUMP)
+                (staged / DUMP).unlink()
+                copied, valid = _begin(settings.catalog_url, manifest, by)
+            else:
+                copied, valid = _prepare(staged, manifest, by)
             former = _folder_for_former(home)
             report = RestoreReport(
                 made_at=str(manifest.get("made_at"))[:_LONGEST],
@@ -76,6 +91,17 @@ def restore(home: Path, place: Path, *, replace: bool, by: Actor) -> RestoreRepo
     return report
 
 
+def _check_kind(staged: Path, *, on_server: bool) -> None:
+    """Raises BadInput for a backup of a catalog on the other kind of database."""
+    if (staged / DUMP).exists() != on_server:
+        there, here = ("a file", "PostgreSQL") if on_server else ("PostgreSQL", "a file")
+        raise BadInput(
+            f"The backup is of a catalog on {there}, and this one is on {here}."
+            " Nothing was changed.",
+            remedy="Set CLEARANCE_DATABASE_URL as it was for the backup.",
+        )
+
+
 def _prepare(staged: Path, manifest: Mapping[str, Any], by: Actor) -> tuple[Copied, set[str]]:
     """Brings the unpacked catalog to the present schema and makes it a history of its own. Returns
     what it held, and the ids of its valid keys.
@@ -83,20 +109,29 @@ def _prepare(staged: Path, manifest: Mapping[str, Any], by: Actor) -> tuple[Copi
     Raises CorpusError.
     """
     copied = read_copy(staged / CATALOG_FILE)
-    if copied.state != manifest.get("state") or copied.schema != manifest.get("schema"):
-        raise CorpusError("The backup holds another catalog than it says. Nothing was changed.")
-    with closing(Catalog.open(f"sqlite:///{staged / CATALOG_FILE}")) as catalog:
-        if damage := catalog.damage(whole=True):
-            raise CorpusError(f"{damage[0]} Nothing was changed.")
-        told = {"made_at": str(manifest.get("made_at"))[:_LONGEST], "state": copied.state}
-        catalog.begin_history(told, by=by)
-        valid = _ids_of_valid_keys(catalog)
-        if (staged / AUDIT_FILE).exists():
-            catalog.open_trail().close()
+    _check_told(copied, manifest)
+    _, valid = _begin(f"sqlite:///{staged / CATALOG_FILE}", manifest, by)
     for each in staged.iterdir():
         if each.name not in TRUTH:
             each.unlink()
     return copied, valid
+
+
+def _begin(url: str, manifest: Mapping[str, Any], by: Actor) -> tuple[Copied, set[str]]:
+    """As `_prepare`, of a catalog that is in its database already."""
+    with closing(Catalog.open(url)) as catalog:
+        copied = catalog.describe()
+        if damage := catalog.damage(whole=True):
+            raise CorpusError(f"{damage[0]} Nothing was changed.")
+        told = {"made_at": str(manifest.get("made_at"))[:_LONGEST], "state": copied.state}
+        catalog.begin_history(told, by=by)
+        catalog.open_trail().close()
+        return copied, _ids_of_valid_keys(catalog)
+
+
+def _check_told(copied: Copied, manifest: Mapping[str, Any]) -> None:
+    if copied.state != manifest.get("state") or copied.schema != manifest.get("schema"):
+        raise CorpusError("The backup holds another catalog than it says. Nothing was changed.")
 
 
 def _find_missing(staged: Path, copied: Copied) -> tuple[str, ...]:
@@ -106,12 +141,12 @@ def _find_missing(staged: Path, copied: Copied) -> tuple[str, ...]:
     return tuple(name for name in (*kept, *waiting) if not (staged / name).is_file())
 
 
-def _valid_keys(place: Path) -> set[str] | None:
-    """Ids of the keys that are valid in a catalog; None if it cannot be asked."""
-    if not place.exists():
+def _valid_keys(settings: Settings, home: Path) -> set[str] | None:
+    """Ids of the keys that are valid now; None if the catalog cannot be asked."""
+    if not settings.on_server and not (home / CATALOG_FILE).exists():
         return None
     try:
-        with closing(Catalog.open(f"sqlite:///{place}")) as catalog:
+        with closing(Catalog.open(settings.catalog_url)) as catalog:
             return _ids_of_valid_keys(catalog)
     except ClearanceError:
         return None

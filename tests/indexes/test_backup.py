@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from indexes import durable, switching
 from indexes.blobs import BlobFolder
 from indexes.catalog import Catalog, copying
+from indexes.catalog.copying import Copied
 from indexes.catalog.filters import Filters
 from indexes.cli.administration import app
 from indexes.errors import BadInput, Busy, ClearanceError, StorageFull
@@ -27,6 +28,7 @@ from indexes.ingest_lock import ingest_lock
 from indexes.kept_files import keep_files
 from indexes.originals import OriginalFolder
 from indexes.search.document_list import DocumentList
+from indexes.settings import Settings
 from tests.databases import only_sqlite
 from tests.world import TESTER, World
 
@@ -53,7 +55,7 @@ def save(world: World, place: Path) -> Path:
 
 
 def put_back(saved: Path, home: Path, *, replace: bool = True) -> World:
-    restore(home, saved, replace=replace, by=TESTER)
+    restore(Settings(home=home), saved, replace=replace, by=TESTER)
     return World(home)
 
 
@@ -95,15 +97,16 @@ def test_what_the_copied_catalog_names_stays_until_it_is_in_the_backup(
     with BlobFolder(staff.home).begin() as blob:
         blob.write(b"x")
         blob.keep("waits")
-    copying = Catalog.copy_to
+    copy_into = Catalog.copy_into
 
-    def and_meanwhile(catalog: Catalog, place: Path) -> None:
-        copying(catalog, place)
+    def and_meanwhile(catalog: Catalog, folder: Path) -> tuple[str, Copied]:
+        copied = copy_into(catalog, folder)
         catalog.documents.delete("letter", by=TESTER)
         OriginalFolder(staff.home).clean_up(catalog.originals, TESTER)
         BlobFolder(staff.home).remove("waits")
+        return copied
 
-    monkeypatch.setattr(Catalog, "copy_to", and_meanwhile)
+    monkeypatch.setattr(Catalog, "copy_into", and_meanwhile)
     saved = save(staff, tmp_path / "saved.tar")
     assert f"originals/{original.parent.name}/{original.name}" in names_in(saved)
     assert (staff.home / "uploads" / "waits").exists()
@@ -118,7 +121,7 @@ def test_a_full_disk_leaves_no_half_backup(
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    where = "indexes.catalog.Catalog.copy_to"
+    where = "indexes.catalog.Catalog.copy_into"
     monkeypatch.setattr(where if full == "the copy" else "tarfile.TarFile.addfile", no_space)
     folder = tmp_path / "backups"
     folder.mkdir()
@@ -210,7 +213,7 @@ def test_a_restore_tells_which_keys_are_valid_again_and_signs_everybody_out(
 def test_nothing_is_put_back_over_a_home_unless_told(saved: Path, staff: World) -> None:
     staff.close()
     with pytest.raises(BadInput, match="There is a home already"):
-        restore(staff.home, saved, replace=False, by=TESTER)
+        restore(staff.settings, saved, replace=False, by=TESTER)
 
 
 def test_nothing_is_put_back_while_somebody_uses_the_home(saved: Path, staff: World) -> None:
@@ -227,7 +230,7 @@ input()
         assert service.stdout is not None
         assert service.stdout.readline() == "open\n"
         with pytest.raises(Busy, match="uses this home"):
-            restore(staff.home, saved, replace=True, by=TESTER)
+            restore(staff.settings, saved, replace=True, by=TESTER)
         service.communicate("\n")
     put_back(saved, staff.home).close()
 
@@ -268,7 +271,7 @@ def _restore_and_die(home: Path, saved: Path, whole_steps: int) -> None:
     try:
         switching._note = counted(switching._note)
         Path.rename = counted(Path.rename)  # type: ignore[method-assign]
-        restore(home, saved, replace=True, by=TESTER)
+        restore(Settings(home=home), saved, replace=True, by=TESTER)
     finally:
         os._exit(7)
 
@@ -330,7 +333,7 @@ def _packed(content: bytes) -> bytes:
 
 def _is_refused(archive: Path, home: Path) -> None:
     with pytest.raises(ClearanceError, match="Nothing was changed"):
-        restore(home, archive, replace=False, by=TESTER)
+        restore(Settings(home=home), archive, replace=False, by=TESTER)
     assert {path.name for path in home.iterdir()} <= {"ingest.lock", "restore.lock"}
 
 

@@ -32,6 +32,7 @@ FILES = (
     "test_audit.py",
     "test_originals.py",
     "test_feedback.py",
+    "test_backup_postgres.py",
 )
 BATCHES = ("test_batches.py",)
 DIRECTORY = ("../service/test_scim_model.py",)

@@ -70,6 +70,11 @@ class Trail:
     def database(self) -> Database:
         return self._database
 
+    @property
+    def file(self) -> Path | None:
+        """Of its own database, if it has one."""
+        return self._file
+
     def record(self, *entries: Entry) -> None:
         """Returns once they are written, in this order and with nothing of this caller's between.
 
