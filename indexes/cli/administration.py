@@ -313,6 +313,7 @@ def verify_command(
     quick: Annotated[
         bool, typer.Option(help="Compare documents and counts only, no words or vectors.")
     ] = False,
+    public_key: audit.PublicKeys = None,
     as_json: Json = False,
 ) -> None:
     """Compare the derived indexes, as the service would load them, with the catalog, and look into
@@ -325,7 +326,8 @@ def verify_command(
     settings = configuration.load()
     findings = check_permissions(settings.home)
     with open_catalog(settings) as catalog:
-        findings += check_home(settings.home, catalog, whole=not quick)
+        keys = [audit.public_key_of(each) for each in public_key or ()]
+        findings += check_home(settings.home, catalog, whole=not quick, public_keys=keys)
         wrong = any(not each.harmless for each in findings)
         told = {"findings": [asdict(each) for each in findings]}
         lines = [str(each) for each in findings]

@@ -3,7 +3,7 @@ with what to do about it.
 """
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +48,14 @@ def check_permissions(home: Path) -> list[Finding]:
     ]
 
 
-def check_home(home: Path, catalog: Catalog, *, whole: bool) -> Iterator[Finding]:
-    """whole: read every page and every kept file. Writes nothing."""
+def check_home(
+    home: Path, catalog: Catalog, *, whole: bool, public_keys: Sequence[bytes] = ()
+) -> Iterator[Finding]:
+    """whole: read every page and every kept file. public_keys: of other homes that seal its audit
+    record, too. Writes nothing.
+    """
     if is_pending(home):
-        yield Finding(where="home", what="A restore was not finished.", remedy="Run any command.")
+        yield Finding(where="home", what="A restore was not finished.", remedy="Run it again.")
     for folder in leftovers(home):
         yield Finding(
             where="home",
@@ -63,7 +67,7 @@ def check_home(home: Path, catalog: Catalog, *, whole: bool) -> Iterator[Finding
     yield from damage
     if damage:
         return  # nothing else that it says can be believed
-    yield from _check_audit(home, catalog)
+    yield from _check_audit(home, catalog, public_keys)
     yield from _check_originals(home, catalog, whole=whole)
     yield from _check_uploads(home, catalog)
 
@@ -78,10 +82,10 @@ def find_damage(catalog: Catalog, *, whole: bool) -> list[Finding]:
     return [Finding(where="database", what=said, remedy=remedy) for said in found]
 
 
-def _check_audit(home: Path, catalog: Catalog) -> Iterator[Finding]:
-    keys = [load_key(home).public] if (home / KEY_FILE).exists() else []
+def _check_audit(home: Path, catalog: Catalog, public_keys: Sequence[bytes]) -> Iterator[Finding]:
+    own = [load_key(home).public] if (home / KEY_FILE).exists() else []
     with closing(catalog.open_trail()) as trail:
-        for report in catalog.books(trail).verify(keys):
+        for report in catalog.books(trail).verify([*own, *public_keys]):
             for problem in report.problems:
                 yield Finding(
                     where="audit",

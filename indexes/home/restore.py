@@ -73,6 +73,8 @@ def restore(settings: Settings, place: Path, *, replace: bool, by: Actor) -> Res
                 copied, valid = _begin(settings.catalog_url, manifest, by)
             else:
                 copied, valid = _prepare(staged, manifest, by)
+            if (home / KEY_FILE).exists() and not (staged / KEY_FILE).exists():
+                shutil.copy2(home / KEY_FILE, staged)  # the backup was made without it
             former = _folder_for_former(home)
             report = RestoreReport(
                 made_at=str(manifest.get("made_at"))[:_LONGEST],

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from indexes import durable, switching
 from indexes.blobs import BlobFolder
 from indexes.catalog import Catalog, copying
+from indexes.catalog.audit.seals import load_key
 from indexes.catalog.copying import Copied
 from indexes.catalog.filters import Filters
 from indexes.cli.administration import app
@@ -208,6 +209,18 @@ def test_a_restore_tells_which_keys_are_valid_again_and_signs_everybody_out(
             each.body["changes"] for each in now.catalog.books(now.catalog.open_trail()).changes()
         ]
         assert changes[-1][0]["what"] == "catalog.restored"
+
+
+def test_the_key_of_the_record_stays_where_a_backup_has_none(staff: World, tmp_path: Path) -> None:
+    key = load_key(staff.home)
+    with closing(staff.catalog.open_trail()) as trail:
+        staff.catalog.books(trail).seal_changes(key)
+        place = tmp_path / "saved.tar"
+        back_up(staff.home, staff.catalog, trail, place, replace=False, with_key=False)
+    assert "audit.key" not in names_in(place)
+    staff.close()
+    with closing(put_back(place, staff.home)):
+        assert load_key(staff.home).public == key.public
 
 
 def test_nothing_is_put_back_over_a_home_unless_told(saved: Path, staff: World) -> None:
