@@ -60,19 +60,10 @@ def restore(settings: Settings, place: Path, *, replace: bool, by: Actor) -> Res
         try:
             manifest = unpack(place, staged)
             _check_kind(staged, on_server=on_server)
-            if replaces_catalog and manifest.get("schema") != newest_revision():
-                raise BadInput(
-                    f"The backup has the schema {str(manifest.get('schema'))[:_LONGEST]}, and this"
-                    " database has tables of another. Nothing was changed.",
-                    remedy="Name an empty database in CLEARANCE_DATABASE_URL.",
-                )
+            if replaces_catalog:
+                _check_schema(manifest)
             before = _valid_keys(settings, home)
-            if on_server:
-                dumps.load(settings.catalog_url, staged / DUMP)
-                (staged / DUMP).unlink()
-                copied, valid = _begin(settings.catalog_url, manifest, by)
-            else:
-                copied, valid = _prepare(staged, manifest, by)
+            copied, valid = _prepare(settings, staged, manifest, by)
             if (home / KEY_FILE).exists() and not (staged / KEY_FILE).exists():
                 shutil.copy2(home / KEY_FILE, staged)  # the backup was made without it
             former = _folder_for_former(home)
@@ -104,12 +95,29 @@ def _check_kind(staged: Path, *, on_server: bool) -> None:
         )
 
 
-def _prepare(staged: Path, manifest: Mapping[str, Any], by: Actor) -> tuple[Copied, set[str]]:
-    """Brings the unpacked catalog to the present schema and makes it a history of its own. Returns
-    what it held, and the ids of its valid keys.
+def _check_schema(manifest: Mapping[str, Any]) -> None:
+    """Raises BadInput if tables of another schema would be left beside those of the backup."""
+    schema = str(manifest.get("schema"))[:_LONGEST]
+    if schema != newest_revision():
+        raise BadInput(
+            f"The backup has the schema {schema}, and this database has tables of another."
+            " Nothing was changed.",
+            remedy="Name an empty database in CLEARANCE_DATABASE_URL.",
+        )
+
+
+def _prepare(
+    settings: Settings, staged: Path, manifest: Mapping[str, Any], by: Actor
+) -> tuple[Copied, set[str]]:
+    """Brings the unpacked catalog to the present schema and makes it a history of its own; one on a
+    server is in its place then. Returns what it held, and the ids of its valid keys.
 
     Raises CorpusError.
     """
+    if settings.on_server:
+        dumps.load(settings.catalog_url, staged / DUMP)
+        (staged / DUMP).unlink()
+        return _begin(settings.catalog_url, manifest, by)
     copied = read_copy(staged / CATALOG_FILE)
     _check_told(copied, manifest)
     _, valid = _begin(f"sqlite:///{staged / CATALOG_FILE}", manifest, by)
