@@ -400,6 +400,11 @@ class Settings(BaseSettings):
     def catalog_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home.absolute() / 'catalog.sqlite'}"
 
+    @property
+    def on_server(self) -> bool:
+        """Whether the catalog is on PostgreSQL."""
+        return not self.catalog_url.startswith("sqlite")
+
 
 def load(
     environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")

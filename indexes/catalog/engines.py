@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from indexes.catalog.catalog_file import BUSY_TIMEOUT_MS, CatalogFile
 from indexes.errors import BadConfiguration, UnsafeDatabase
 from indexes.private_files import keep_private, make_private, private_folder
+from indexes.switching import opening
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
 SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
@@ -74,7 +75,8 @@ def _make_sqlite_engine(
         )
     place = Path(database)
     _keep_folder_private(place)
-    make_private(place)  # its log and its shared memory get the same mode from SQLite
+    with opening(place.parent):
+        make_private(place)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(
         url,
         module=pysqlite3,
@@ -83,9 +85,20 @@ def _make_sqlite_engine(
         connect_args={"cached_statements": _STATEMENTS},
     )
     file = CatalogFile(place)
-    event.listen(engine, "do_connect", file.before_connect)
-    event.listen(engine, "connect", lambda raw, _record: _configure_sqlite(raw, relaxed=relaxed))
-    event.listen(engine, "connect", file.after_connect)
+
+    def connect(dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
+        def open_one(*arguments: Any, **named: Any) -> Any:
+            connection = dialect.connect(*arguments, **named)
+            try:
+                _configure_sqlite(connection, relaxed=relaxed)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        return file.connect(open_one, arguments, named)
+
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "begin", _begin_sqlite)
     return engine, file
 

@@ -93,7 +93,7 @@ class Searcher:
             catalog, settings.home / "derived", stores or vector_stores(settings), precedence
         )
         self._embedders = _Embedders(embedder, load_embedder)
-        self._positions = Positions(catalog.secret)
+        self._positions = Positions(catalog.history_secret, catalog.former_history_secrets)
         self._reranker = reranker
         self._settings = settings
         self._stopped = 0
