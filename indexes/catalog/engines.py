@@ -3,10 +3,12 @@
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
 
 from indexes.catalog.catalog_file import BUSY_TIMEOUT_MS, CatalogFile
 from indexes.catalog.sqlite_driver import check_sqlite, sqlite_driver
@@ -15,6 +17,7 @@ from indexes.private_files import keep_private, make_private, private_folder
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
 CONNECT_TIMEOUT_S = 10
+LOOK_TIMEOUT_S = 3
 _STATEMENTS = 1_024
 """Kept by each connection.
 
@@ -39,20 +42,54 @@ def make_engine(url: str, *, relaxed: bool = False) -> tuple[Engine, CatalogFile
             return _make_sqlite_engine(url, parsed.database, relaxed=relaxed)
         if backend == "postgresql":
             return _make_postgresql_engine(url), None
-    # never with the URL itself, which may hold a password
     except (ArgumentError, ValueError, ImportError) as error:
-        raise BadConfiguration(
-            "CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS
-        ) from error
+        raise _bad_url() from error
     raise BadConfiguration(f"There is no catalog on {backend}.", remedy=_URLS)
 
 
-def _make_postgresql_engine(url: str) -> Engine:
+def make_looking_engine(url: str) -> Engine:
+    """To look at a catalog that is there: nothing can be made or changed through it.
+
+    What takes longer than a few seconds fails. Raises BadConfiguration, UnsafeDatabase.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            options = "-c default_transaction_read_only=on -c statement_timeout=5s"
+            return _make_postgresql_engine(url, connect_timeout=LOOK_TIMEOUT_S, options=options)
+        place = Path(parsed.database or "").absolute()
+    except (ArgumentError, ValueError, ImportError) as error:
+        raise _bad_url() from error
+    if not place.is_file():
+        raise BadConfiguration(f"There is no catalog at {place}.", remedy=_HOME)
+    driver = sqlite_driver()
+    check_sqlite(driver)
+
+    def connect() -> Any:
+        return driver.module.connect(
+            f"file:{quote(str(place))}?mode=ro",
+            uri=True,
+            timeout=LOOK_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    engine = create_engine("sqlite://", module=driver.module, creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _bad_url() -> BadConfiguration:
+    # never with the URL itself, which may hold a password
+    return BadConfiguration("CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS)
+
+
+def _make_postgresql_engine(url: str, **given: Any) -> Engine:
     engine = create_engine(
         url,
         isolation_level="REPEATABLE READ",
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, **given},
     )
     event.listen(engine, "connect", _configure_postgresql)
     return engine

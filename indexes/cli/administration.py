@@ -12,6 +12,7 @@ from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
 from indexes.cli import audit
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
+from indexes.cli.doctor.command import doctor
 from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
 from indexes.cli.keys import keys
@@ -34,6 +35,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(documents, name="documents")
 app.add_typer(jobs, name="jobs")
 app.add_typer(audit.app, name="audit")
+app.command("doctor")(doctor)
 
 Lift = Annotated[
     bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")
