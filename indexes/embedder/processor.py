@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-INT8_INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
-"""Processor features that multiply 8-bit numbers. Without one, 8 bits are slower than single
-precision (docs/decisions/0003).
+INT8_INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+"""Processor features by which 8-bit numbers are multiplied exactly and fast. Without one, 8 bits are
+slower than single precision; on ARM (i8mm) the library rounds more (docs/decisions/0003).
 """
 PROCESSOR = Path("/proc/cpuinfo")
 

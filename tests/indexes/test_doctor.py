@@ -69,7 +69,7 @@ def job(state: str, ago: timedelta, lease: timedelta | None = None) -> JobTimes:
         ("wrong", installation.judge_sqlite(SqliteDriver(SQLITE, (3, 51, 2)), holds_catalog=True)),
         ("advice", installation.judge_sqlite(SqliteDriver(SQLITE, (3, 46)), holds_catalog=False)),
         ("good", installation.judge_processor("x86_64", frozenset({"avx2"}), int8=False)),
-        ("good", installation.judge_processor("aarch64", frozenset({"i8mm"}), int8=True)),
+        ("good", installation.judge_processor("aarch64", frozenset({"i8mm"}), int8=False)),
         ("advice", installation.judge_processor("x86_64", frozenset({"sse4_2"}), int8=False)),
         ("good", home.judge_modes(home.Modes(7, (), ()))),
         ("wrong", home.judge_modes(home.Modes(7, ("catalog.sqlite",), ()))),
@@ -240,9 +240,7 @@ def test_a_checkpoint_that_was_changed_is_damaged(tmp_path: Path) -> None:
         (folder / "a.npy").write_bytes(b"right")
 
     assert describe_checkpoint(tmp_path) is None
-    save(
-        tmp_path, {"model": "e5"}, lambda folder: (folder / "a.npy").write_bytes(b"right") and None
-    )
+    save(tmp_path, {"model": "e5"}, write)
     described = describe_checkpoint(tmp_path)
     assert described is not None
     assert described.is_ours
