@@ -1,7 +1,7 @@
 """What an operator's check reads of a catalog: counts, times and versions.
 
-Opened to read alone: nothing is made, brought to another schema or changed. Nothing here tells a text, a
-title, a path, a key or the name of a person.
+Opened to read alone: nothing is made, brought to another schema or changed, but that SQLite may lay an
+empty log beside a file. Nothing here tells a text, a title, a path, a key or the name of a person.
 """
 
 import statistics

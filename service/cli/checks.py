@@ -117,7 +117,7 @@ def _judge_proxies(reach: Reach) -> Finding:
     bad = [each for each in trusted if each != "*" and not _is_network(each)]
     if bad:
         return wrong(
-            f"CLEARANCE_TRUSTED_PROXIES has {len(bad)} entries that are no address and no network.",
+            f"Entries of CLEARANCE_TRUSTED_PROXIES that are no address and no network: {len(bad)}.",
             "Write addresses or networks with commas between, such as 10.0.0.5, 10.1.0.0/24.",
         )
     if wide:
@@ -138,11 +138,11 @@ def _judge_origins(origins: Sequence[str]) -> Finding:
     plain = [each for each in origins if each.startswith("http://") and not _is_local_page(each)]
     if plain:
         return advice(
-            f"{len(plain)} of {len(origins)} pages of CLEARANCE_CORS_ORIGINS come without TLS:"
+            f"Pages of CLEARANCE_CORS_ORIGINS without TLS: {len(plain)} of {len(origins)};"
             " whoever is on the way can change them, and use the keys that people give them.",
             "Serve these pages by https.",
         )
-    return good(f"{len(origins)} pages of other origins may use the service.")
+    return good(f"Other origins whose pages may use the service: {len(origins)}.")
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -344,8 +343,8 @@ def test_a_home_that_is_lived_in_is_told_without_names_and_texts(lived_in: World
     told = {each["check"]: each for each in json.loads(done.stdout)["findings"]}
     assert {check.name for check in CHECKS} == set(told)
     assert told["catalog"]["state"] == "good"
-    assert told["names"]["told"].startswith("1 names")
-    assert told["readers"]["told"] == "Nobody can read 3 documents."
+    assert told["names"]["told"].endswith(": 1.")
+    assert told["readers"]["told"] == "Documents that nobody can read: 3."
     assert {each["state"] for each in told.values()} <= {"good", "advice"}, told
     assert done.exit_code == 0
     for secret in ("ada", "zoe", "staff", "menu", "Salaries", "clr_"):
@@ -356,7 +355,9 @@ def test_a_database_that_is_down_is_one_line(tmp_path: Path, monkeypatch) -> Non
     url = "postgresql+psycopg://clearance:zanzibar-9041@127.0.0.1:1/none"
     done = run_doctor(monkeypatch, Settings(home=tmp_path, database_url=url))
     assert done.exit_code == 1
-    assert done.stdout.count("catalog ") >= 1
+    assert [line.split()[0] for line in done.stdout.splitlines() if " catalog " in line] == [
+        "WRONG"
+    ]
     assert "latency" not in done.stdout
     assert "zanzibar" not in done.stdout
 
@@ -374,4 +375,3 @@ def test_settings_that_cannot_be_read_are_a_line(monkeypatch) -> None:
     done = CliRunner().invoke(app, [])
     assert done.exit_code == 2
     assert "CLEARANCE_NO_SUCH" in done.stdout
-    assert sys.exc_info() == (None, None, None)

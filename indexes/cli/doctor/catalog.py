@@ -106,8 +106,8 @@ def judge_keys(keys: Sequence[KeyTimes], now: datetime) -> Finding:
     endless = sum(key.expires_at is None for key in held)
     idle = sum(now - (key.used_at or key.created_at) > UNUSED for key in held)
     told = (
-        f"{len(held)} keys are valid, {endless} of them without an end; {soon} end within"
-        f" {EXPIRES_SOON.days} days, {ended} have ended; {idle} were not used for {UNUSED.days} days."
+        f"Valid keys: {len(held)} (without an end: {endless}; ending within {EXPIRES_SOON.days} days:"
+        f" {soon}; not used for {UNUSED.days} days: {idle}). Keys that have ended: {ended}."
     )
     if soon or idle:
         return advice(
@@ -119,7 +119,7 @@ def judge_keys(keys: Sequence[KeyTimes], now: datetime) -> Finding:
 def judge_names(count: int) -> Finding:
     if count:
         return advice(
-            f"{count} names in rules mean nobody, since nobody has declared them.",
+            f"Names in rules that mean nobody, since nobody has declared them: {count}.",
             "clearance ingest --dry-run FOLDER tells them: declare them, or correct the rules.",
         )
     return good("Every name in a rule is declared.")
@@ -128,7 +128,7 @@ def judge_names(count: int) -> Finding:
 def judge_unread(count: int) -> Finding:
     if count:
         return advice(
-            f"Nobody can read {count} documents.",
+            f"Documents that nobody can read: {count}.",
             "If that is not meant: clearance documents list --json tells their rules, and clearance"
             " access explain USER DOCUMENT why.",
         )
@@ -144,13 +144,15 @@ def judge_jobs(jobs: Sequence[JobTimes], now: datetime) -> Finding:
     failed = sum(job.state == "failed" for job in jobs)
     if lost or (waiting and len(running) == lost):
         return wrong(
-            f"{waiting} jobs have waited for more than {WAITS_LONG.seconds // 60} minutes, and"
-            f" {lost} were left by their worker.",
+            f"Jobs that have waited for more than {WAITS_LONG.seconds // 60} minutes: {waiting};"
+            f" left by their worker: {lost}.",
             "Start clearance worker (rebuilds: clearance serve), and see clearance jobs list.",
         )
     if failed:
-        return advice(f"{failed} jobs have failed.", "clearance jobs list tells which and why.")
-    return good(f"No job is stuck; {len(running)} are being done, {waiting} wait.")
+        return advice(
+            f"Jobs that have failed: {failed}.", "clearance jobs list tells which and why."
+        )
+    return good(f"No job is stuck (being done: {len(running)}; waiting for long: {waiting}).")
 
 
 def judge_failures(by_status: Mapping[str, int]) -> Finding:
@@ -173,7 +175,7 @@ def judge_head(head: ChangesHead, now: datetime) -> Finding:
     since = head.unsealed_since
     if since is not None and now - since > SEALED_LATE:
         return advice(
-            f"{head.number - head.sealed} changes since {since:%Y-%m-%d %H:%M} UTC are not sealed.",
+            f"Changes since {since:%Y-%m-%d %H:%M} UTC are not sealed: {head.number - head.sealed}.",
             "A running service seals them; see whether it runs and can write its home.",
         )
     return good(f"The record of changes ends with {head.number}, which follows the one before.")

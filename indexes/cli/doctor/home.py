@@ -55,18 +55,18 @@ class ModelPlace:
 def judge_modes(found: Modes) -> Finding:
     if found.of_others:
         return wrong(
-            f"{len(found.of_others)} files of the home belong to another user, such as"
+            f"Files of the home that belong to another user: {len(found.of_others)}, such as"
             f" {found.of_others[0]}.",
             "Run everything as one user, or give the files to it: chown -R USER the home.",
         )
     if found.open:
         return wrong(
-            f"Other users of this machine can use {len(found.open)} files of the home, such as"
+            f"Files of the home that other users of this machine can use: {len(found.open)}, such as"
             f" {found.open[0]}.",
             "The next command that opens the catalog closes them; find out what opened them, such"
             " as a backup that was put back.",
         )
-    return good(f"The home and its {found.looked_at} files are this user's alone.")
+    return good(f"The home is this user's alone, with all that is in it ({found.looked_at}).")
 
 
 def judge_secret_files(found: Mapping[str, int]) -> Finding:
@@ -77,7 +77,7 @@ def judge_secret_files(found: Mapping[str, int]) -> Finding:
             f"Other users can read files with secrets: {', '.join(open_ones)}.",
             "chmod 600 these files.",
         )
-    return good(f"{len(found)} files with secrets are this user's alone.")
+    return good(f"Files that hold secrets are this user's alone ({len(found)}).")
 
 
 def read_modes(home: Path, user: int) -> Modes:
