@@ -337,12 +337,13 @@ def _verify_indexes_and_catalog(
     catalog: "Catalog", *, whole: bool
 ) -> "tuple[VerificationReport, list[Difference]]":
     """What was compared, and everything that differs."""
+    from indexes.derived.checkpoint import IN_HOME
     from indexes.derived.corpus import Corpus
     from indexes.derived.vectors import vector_stores
     from indexes.derived.verify import verify, verify_catalog
 
     settings = configuration.load()
-    corpus = Corpus(catalog, settings.home / "derived", vector_stores(settings))
+    corpus = Corpus(catalog, settings.home / IN_HOME, vector_stores(settings))
     with corpus.everything() as (state, derived):
         report = verify(state, derived, whole=whole)
         return report, [*report.differences, *verify_catalog(state, whole=whole)]

@@ -25,6 +25,7 @@ from indexes.file_locks import lock_folder
 from indexes.private_files import private_folder
 
 FORMAT = 4
+IN_HOME = "derived"  # the folder of a home that holds checkpoints
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
 _NAME = re.compile(r"checkpoint-\w{1,64}", re.ASCII)

@@ -339,10 +339,13 @@ def run_doctor(monkeypatch: pytest.MonkeyPatch, settings: Settings, *words: str)
 
 def test_a_home_that_is_lived_in_is_told_without_names_and_texts(lived_in: World, monkeypatch):
     settings = lived_in.settings.model_copy(update={"embedding_model": lived_in.embedder.name})
+    lived_in.search("ada", "soup")
+    lived_in.searcher.corpus.maintenance.save()
     done = run_doctor(monkeypatch, settings, "--json")
     told = {each["check"]: each for each in json.loads(done.stdout)["findings"]}
     assert {check.name for check in CHECKS} == set(told)
     assert told["catalog"]["state"] == "good"
+    assert told["checkpoint"]["told"].startswith("The checkpoint of the indexes is whole")
     assert told["names"]["told"].endswith(": 1.")
     assert told["readers"]["told"] == "Documents that nobody can read: 3."
     assert {each["state"] for each in told.values()} <= {"good", "advice"}, told

@@ -86,7 +86,7 @@ def judge_generation(active: IndexGeneration | None, model: str) -> Finding:
 def judge_memory(passages: int, memory: int | None) -> Finding:
     """memory: bytes that a process may take here; None: that is not known."""
     needed = BYTES_BESIDE + passages * BYTES_A_PASSAGE
-    told = f"{passages} passages need about {needed / GB:.1f} GB of memory"
+    told = f"Passages: {passages}, which need about {needed / GB:.1f} GB of memory"
     if memory is None:
         return unknown(f"{told}; how much there is is not told here.")
     if needed > memory:

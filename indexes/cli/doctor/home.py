@@ -10,7 +10,7 @@ from pathlib import Path
 
 from indexes.cli.doctor.backups import read_last_backup
 from indexes.cli.doctor.findings import Check, Finding, advice, good, wrong
-from indexes.derived.checkpoint import CheckpointFacts, describe_checkpoint
+from indexes.derived.checkpoint import IN_HOME, CheckpointFacts, describe_checkpoint
 from indexes.embedder.answer_scorer import PACKAGED
 from indexes.errors import IndexDamaged
 from indexes.private_files import CLOSED, NOT_SECRET
@@ -137,7 +137,7 @@ def judge_disk(found: DiskSpace) -> Finding:
 
 def read_disk(home: Path, catalog_file: Path) -> DiskSpace:
     catalog = catalog_file.stat().st_size if catalog_file.is_file() else 0
-    folders = [path for path in home.glob("checkpoint-*") if path.is_dir()]
+    folders = [path for path in (home / IN_HOME).glob("checkpoint-*") if path.is_dir()]
     checkpoint = max(map(_size_of, folders), default=0)
     return DiskSpace(shutil.disk_usage(home).free, max(catalog, checkpoint))
 
@@ -242,7 +242,7 @@ def _look_at_disk(settings: Settings) -> Finding:
 
 def _look_at_checkpoint(settings: Settings) -> Finding:
     try:
-        found: CheckpointFacts | IndexDamaged | None = describe_checkpoint(settings.home)
+        found: CheckpointFacts | IndexDamaged | None = describe_checkpoint(settings.home / IN_HOME)
     except IndexDamaged as error:
         found = error
     return judge_checkpoint(found, datetime.now(UTC))
