@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -332,7 +333,8 @@ def test_to_look_changes_nothing(lived_in: World) -> None:
 def run_doctor(monkeypatch: pytest.MonkeyPatch, settings: Settings, *words: str):
     app = typer.Typer()
     app.command()(doctor)
-    monkeypatch.setattr("indexes.cli.doctor.command.find_checks", lambda: CHECKS)
+    patient = [replace(check, limit_s=120) for check in CHECKS]  # the machine may be busy
+    monkeypatch.setattr("indexes.cli.doctor.command.find_checks", lambda: patient)
     monkeypatch.setattr("indexes.settings.load", lambda: settings)
     return CliRunner().invoke(app, list(words))
 
@@ -348,8 +350,9 @@ def test_a_home_that_is_lived_in_is_told_without_names_and_texts(lived_in: World
     assert told["checkpoint"]["told"].startswith("The checkpoint of the indexes is whole")
     assert told["names"]["told"].endswith(": 1.")
     assert told["readers"]["told"] == "Documents that nobody can read: 3."
+    of_this_machine = {told.pop(name)["state"] for name in ("disk", "memory")}
     assert {each["state"] for each in told.values()} <= {"good", "advice"}, told
-    assert done.exit_code == 0
+    assert done.exit_code == (1 if "wrong" in of_this_machine else 0)
     for secret in ("ada", "zoe", "staff", "menu", "Salaries", "clr_"):
         assert secret not in done.stdout
 

@@ -1,5 +1,6 @@
 """What `clearance doctor` says of the model server and of the way to the service."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,9 @@ from service.cli.checks import (
     judge_open_routes,
     judge_reach,
 )
+from service.llm import find_open_routes
+from service.testing.model_server import FakeVllm
+from service.testing.models import ScriptedModel
 
 HERE = Reach(
     host="127.0.0.1",
@@ -25,6 +29,7 @@ HERE = Reach(
     signs_in=False,
 )
 PUBLIC = replace(HERE, public_url="https://ask.example.org", signs_in=True)
+PATIENT = [replace(check, limit_s=120) for check in CHECKS]  # the machine may be busy
 MODEL = ModelFacts(name="qwen", window=16_384, counted=24)
 
 
@@ -77,7 +82,18 @@ def test_only_addresses_of_this_machine_are_its_own(host: str, alone: bool) -> N
     assert is_loopback(host) == alone
 
 
+def test_a_model_server_that_serves_is_told_with_its_window_and_its_open_routes() -> None:
+    with FakeVllm(ScriptedModel("Yes.")) as server:
+        settings = Settings(llm_url=server.url)
+        found = run_checks(PATIENT, settings)
+        open_routes = asyncio.run(find_open_routes(settings, 60))
+    assert [each.state for each in found["model"]] == ["good"]
+    assert "tokens; its template works" in found["model"][0].told
+    assert [route for route, _ in server.requests].count("/tokenize") == 1
+    assert open_routes == {server.url: ["/v1/models"]}
+
+
 def test_a_model_server_that_is_down_is_told_and_nothing_breaks() -> None:
-    found = run_checks(CHECKS, Settings(llm_url="http://127.0.0.1:1"))
+    found = run_checks(PATIENT, Settings(llm_url="http://127.0.0.1:1"))
     assert [each.state for each in found["model"]] == ["wrong"]
     assert {each.state for some in found.values() for each in some} == {"good", "wrong"}
