@@ -12,6 +12,7 @@ from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
 from indexes.cli import audit, home
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
+from indexes.cli.doctor.command import doctor
 from indexes.cli.documents import documents
 from indexes.cli.jobs import jobs
 from indexes.cli.keys import keys
@@ -35,6 +36,7 @@ app.add_typer(documents, name="documents")
 app.add_typer(jobs, name="jobs")
 app.add_typer(audit.app, name="audit")
 app.add_typer(home.app)
+app.command("doctor")(doctor)
 
 Lift = Annotated[
     bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")
@@ -353,12 +355,13 @@ def _verify_indexes_and_catalog(
     catalog: "Catalog", *, whole: bool
 ) -> "tuple[VerificationReport, list[Difference]]":
     """What was compared, and everything that differs."""
+    from indexes.derived.checkpoint import IN_HOME
     from indexes.derived.corpus import Corpus
     from indexes.derived.vectors import vector_stores
     from indexes.derived.verify import verify, verify_catalog
 
     settings = configuration.load()
-    corpus = Corpus(catalog, settings.home / "derived", vector_stores(settings))
+    corpus = Corpus(catalog, settings.home / IN_HOME, vector_stores(settings))
     with corpus.everything() as (state, derived):
         report = verify(state, derived, whole=whole)
         return report, [*report.differences, *verify_catalog(state, whole=whole)]
