@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pysqlite3
-
 from indexes.catalog.catalog_file import BUSY_TIMEOUT_MS
 from indexes.catalog.database import Database
 from indexes.catalog.dumps import dump
 from indexes.catalog.engines import CATALOG_FILE
+from indexes.catalog.sqlite_driver import sqlite_driver
 from indexes.errors import Busy, CatalogUnavailable, NotFound, StorageFull
 
 WAIT_MS = 5_000  # for who reads or writes while the file is made smaller
@@ -64,10 +63,10 @@ def copy_database(database: Database, to: Path) -> None:
     with database.reading() as connection:
         source: Any = connection.connection.driver_connection
         try:
-            with closing(pysqlite3.connect(to)) as target:
+            with closing(sqlite_driver().module.connect(to)) as target:
                 target.execute("PRAGMA journal_mode=OFF")
                 source.backup(target)  # in one step: a writer cannot make it begin again
-        except pysqlite3.Error as error:
+        except sqlite_driver().module.Error as error:
             if _FULL in str(error):
                 raise StorageFull("The copy was not made.") from error
             raise CatalogUnavailable(f"It cannot be copied: {error}.") from error
@@ -107,7 +106,7 @@ def shrink(database: Database) -> None:
             raw.execute(f"PRAGMA busy_timeout={WAIT_MS}")
             raw.execute("VACUUM")
             kept, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except pysqlite3.OperationalError as error:
+        except sqlite_driver().module.OperationalError as error:
             if _FULL in str(error):
                 raise StorageFull("Nothing was made smaller.") from error
             kept = 1
@@ -124,9 +123,9 @@ def shrink(database: Database) -> None:
 def _open_copy(place: Path) -> Iterator[Any]:
     try:
         url = f"file:{quote(str(place))}?mode=ro&immutable=1"
-        with closing(pysqlite3.connect(url, uri=True)) as copy:
+        with closing(sqlite_driver().module.connect(url, uri=True)) as copy:
             yield copy
-    except pysqlite3.Error as error:
+    except sqlite_driver().module.Error as error:
         raise CatalogUnavailable(f"The copy cannot be read: {error}.") from error
 
 
