@@ -17,7 +17,7 @@ from service.operating.tasks import end_task
 
 NICENESS = "10"  # behind questions
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("clearance.answer_scorer")
 
 
 @asynccontextmanager
