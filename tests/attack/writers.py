@@ -273,8 +273,7 @@ def _add_up(results: Iterable[Acknowledged]) -> Acknowledged:
 def _contradictions(world: World, told: Acknowledged) -> list[str]:
     """What is stored and cannot have come of what was acknowledged."""
     catalog, wrong = world.catalog, []
-    there = Counter(f"user:{name}" for name in catalog.people.users())
-    there.update(name if ":" in name else f"group:{name}" for name in catalog.people.groups())
+    there = Counter([*catalog.people.users(), *catalog.people.groups()])
     there.update(f"source:{source.name}" for source in catalog.sources.list())
     there["jobs"] = len(catalog.jobs.latest(1_000_000))
     for thing in {*there, *told.balance} - {"keys"}:
