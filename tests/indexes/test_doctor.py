@@ -253,12 +253,13 @@ def test_a_checkpoint_that_was_changed_is_damaged(tmp_path: Path) -> None:
     ("setting", "name", "state"),
     [
         ("answer_scorer", "packaged", "good"),
+        ("answer_scorer", "/no/such/folder", "wrong"),
         ("reranker_model", "/no/such/folder", "wrong"),
         ("reranker_model", "cross-encoder/ms-marco", "advice"),
     ],
 )
 def test_models_that_settings_name_are_looked_for(tmp_path, setting, name, state) -> None:
-    settings = Settings(home=tmp_path, **{setting: name})
+    settings = Settings(home=tmp_path, **{"answer_scorer": "words", setting: name})
     assert [each.state for each in home.judge_models(home.read_models(settings))] == [state]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from indexes.cli.doctor.backups import read_last_backup
 from indexes.cli.doctor.findings import Check, Finding, advice, good, wrong
 from indexes.derived.checkpoint import IN_HOME, CheckpointFacts, describe_checkpoint
-from indexes.embedder.answer_scorer import PACKAGED
+from indexes.embedder.answer_scorer import PACKAGED, WORDS
 from indexes.errors import IndexDamaged
 from indexes.private_files import CLOSED, NOT_SECRET
 from indexes.settings import PREFIX, Settings
@@ -205,13 +205,16 @@ def _judge_model(place: ModelPlace) -> Finding:
 
 def read_models(settings: Settings) -> list[ModelPlace]:
     models = settings.home / "models"
-    named = {name: getattr(settings, name) for name in ("answer_scorer", "reranker_model")}
+    scorer = None if settings.answer_scorer == WORDS else settings.answer_scorer
+    named = {"answer_scorer": scorer, "reranker_model": settings.reranker_model}
     return [ModelPlace(setting, name, _state_of(name, models)) for setting, name in named.items()]
 
 
 def _state_of(name: str | None, models: Path) -> str:
     if name == PACKAGED:
-        return "here" if any(models.glob("answers-*")) else "made at the next start"
+        return (
+            "here" if any(models.glob("answers-*")) else "made beside the next service that starts"
+        )
     if name is None or Path(name).expanduser().is_dir():
         return "here"
     is_path = Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
