@@ -152,7 +152,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(sit: Sit) -> None:
     )
     person.ask("Where does the zeppelin land? " + "q" * 200)
     assert person.overflow() <= 0
-    person.page.locator(".cite").tap()
+    person.page.locator(".cite").first.tap()
     expect(person.panel.locator("mark").first).to_be_visible()
     assert person.overflow() <= 0
     assert person.panel.evaluate("(panel) => [panel.offsetLeft, panel.offsetWidth]") == [
