@@ -183,8 +183,7 @@ async def open_runtime(
             model = await stack.enter_async_context(open_model(settings))
         if embedder is None:
             active = await to_thread.run_sync(catalog.generations.active)
-            made = active.fingerprint if active else None
-            embedder = await to_thread.run_sync(load, settings.embedding_model, made)
+            embedder = await to_thread.run_sync(embedding.load_in_use, load, settings, active)
         searcher = await to_thread.run_sync(
             _open_searcher, catalog, embedder, settings, load, precedence
         )
@@ -201,7 +200,7 @@ async def open_runtime(
             model=model,
             meaning=make_meaning(embedder),
             check=AnswerCheck(scorer),
-            jobs=RebuildJobs(catalog, load),
+            jobs=RebuildJobs(catalog, load, settings.rebuild_least_overlap),
             blobs=BlobFolder(settings.home),
             metrics=metrics or Metrics(),
             health=Health(catalog.reachable),

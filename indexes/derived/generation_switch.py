@@ -1,6 +1,6 @@
 """The switch to another generation of vectors: loaded beside the former, exchanged in one step."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from indexes.catalog.index_input import Mark
@@ -31,6 +31,12 @@ class GenerationSwitch:
                 vectors = empty_vectors(state, generation, self._held.stores)
                 align_vectors(vectors, state, generation)
             self._prepared[generation.id] = state.mark, vectors
+
+    def forget_others(self, generations: Collection[int]) -> None:
+        """Give the memory back of vectors that will not be switched to."""
+        with self._held.slow_work:
+            for other in self._prepared.keys() - set(generations):
+                self._prepared.pop(other, None)
 
     @contextmanager
     def prepare_active(self) -> Iterator[None]:

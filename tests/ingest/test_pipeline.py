@@ -15,7 +15,7 @@ from indexes.model import Readers
 from ingest.elements import Parsed
 from ingest.report import FileProgress
 from ingest.testing import SpyEmbedder
-from tests.world import TESTER
+from tests.world import TESTER, building_job
 
 HR = Readers(allow=frozenset({"group:hr"}))
 NOBODY = Readers(allow=frozenset())
@@ -450,7 +450,9 @@ def test_a_generation_under_construction_gets_vectors_of_its_own_model(world):
     world.ingest(allow=("group:hr",))
     with world.catalog() as catalog:
         other = SpyEmbedder("other")
-        building = catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
+        building = catalog.generations.begin(
+            "other", other.fingerprint, other.dimension, by=TESTER, job=building_job(catalog)
+        )
     world.write("b.txt")
     assert world.ingest(allow=("group:hr",))["totals"]["new"] == 1
     assert sorted(world.models_loaded) == ["multilingual-e5-small", "other"]
@@ -466,7 +468,9 @@ def test_a_generation_begun_while_a_document_is_embedded_gets_its_vectors_too(wo
     def begin_meanwhile(texts):
         with world.catalog() as catalog:
             other = SpyEmbedder("other")
-            catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
+            catalog.generations.begin(
+                "other", other.fingerprint, other.dimension, by=TESTER, job=building_job(catalog)
+            )
         return passages(texts)
 
     world.embedder.passages = begin_meanwhile
