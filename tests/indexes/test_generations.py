@@ -21,6 +21,8 @@ from indexes.embedder import load_in_use
 from indexes.errors import BadInput, Busy, Conflict, ModelMismatch, NotFound, VectorsDiffer
 from indexes.job_kinds import REBUILD
 from indexes.jobs import JobRunner, do_here
+from indexes.model import Principal
+from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from service.operating.rebuild_jobs import RebuildJobs
 from tests.world import TESTER, World, building_job, document
@@ -243,6 +245,35 @@ def test_the_reason_of_a_refusal_stands_in_the_job_without_a_word_of_a_document(
     assert ended.error is not None
     assert "best hits" in ended.error
     assert not any(topic in ended.error for topic in (*TOPICS, "ada", "d1"))
+
+
+# --- the switch -----------------------------------------------------------------------------------
+
+
+def test_a_process_has_the_model_before_it_searches_with_it_and_others_do_not_wait_for_it(world):
+    loaded: list[str] = []
+
+    def loading(name: str, fingerprint: str | None = None) -> HashingEmbedder:
+        loaded.append(name)
+        ada = Principal(name="user:ada")
+        assert searcher.search("canteen", ada, 3).hits  # with the former, while this one is loaded
+        return load(name)
+
+    searcher = Searcher(world.catalog, world.embedder, world.settings, load_embedder=loading)
+    generation = begin(world, building_job(world.catalog))
+    with world.catalog.reading() as state:
+        waiting = state.documents_without_vectors(generation, 100)
+        texts = state.embedded_texts([each for each, _ in waiting])
+    made = {each: (token, OTHER.passages(texts[each])) for each, token in waiting}
+    world.catalog.generations.announce(generation, by=TESTER)
+    searcher.corpus.maintenance.run()  # it has no vectors yet: nothing fails
+    world.catalog.documents.add_vectors(generation, made, by=TESTER)
+    searcher.corpus.maintenance.run()
+    assert loaded == ["other"]
+    world.catalog.generations.activate(generation, by=TESTER)
+    assert searcher.search("canteen", Principal(name="user:ada"), 3).hits
+    assert loaded == ["other"]
+    assert searcher.corpus.generation() == world.catalog.generations.active()
 
 
 # --- stopped --------------------------------------------------------------------------------------

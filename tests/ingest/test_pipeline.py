@@ -461,6 +461,20 @@ def test_a_generation_under_construction_gets_vectors_of_its_own_model(world):
     assert np.array_equal(np.frombuffer(blob[0], "<f4"), other.query(text[0]))
 
 
+def test_an_abandoned_generation_costs_nothing_and_is_named_in_the_report(world):
+    world.write("a.txt")
+    world.ingest(allow=("group:hr",))
+    with world.catalog() as catalog:
+        other = SpyEmbedder("other")
+        left = catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
+    world.write("b.txt")
+    report = world.ingest(allow=("group:hr",))
+    assert report["totals"]["new"] == 1
+    assert report["abandoned_generations"] == [left.id]
+    assert world.models_loaded.count("other") == 0
+    assert world.rows("SELECT count(DISTINCT generation_id) FROM vectors") == [(1,)]
+
+
 def test_a_generation_begun_while_a_document_is_embedded_gets_its_vectors_too(world):
     passages = world.embedder.passages
     world.write("a.txt")
