@@ -225,17 +225,20 @@ def _ask_both(
         return None
     start = time.perf_counter()
     vector = pool.former[place] if of_former is None else of_former.query(question.text)
-    before, best_before = _best(pool.former[visible], vector, wanted)
+    before, best_before = _best(pool.former, visible, vector, wanted)
     between = time.perf_counter()
-    after, best_after = _best(pool.new[visible], of_new.query(question.text), wanted)
+    after, best_after = _best(pool.new, visible, of_new.query(question.text), wanted)
     end = time.perf_counter()
     chance = wanted / len(visible)
     overlap = (len(before & after) / wanted - chance) / (1 - chance)
     return overlap, best_before, best_after, 1e3 * (between - start), 1e3 * (end - between)
 
 
-def _best(vectors: Floats, query: Floats, wanted: int) -> tuple[set[int], float]:
-    """The places of the best, and the score of the first."""
-    scores = np.round(vectors @ query, _DIGITS)
+def _best(vectors: Floats, visible: Ints, query: Floats, wanted: int) -> tuple[set[int], float]:
+    """Which of the visible ones are best, and the score of the first.
+
+    All are multiplied, which lets other threads go on; to copy the visible ones would not.
+    """
+    scores = np.round((vectors @ query)[visible], _DIGITS)
     best = np.lexsort((np.arange(len(scores)), -scores))[:wanted]
     return set(best.tolist()), float(scores[best[0]])
