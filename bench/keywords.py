@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes.catalog.sqlite_driver import sqlite_driver
 from indexes.derived.keywords.index import KeywordIndex
 
 SHARES = (0.001, 0.01, 0.1, 0.5, 1.0)
@@ -116,9 +117,7 @@ def ours(made: Corpus, batch: int) -> tuple[KeywordIndex, float]:
 
 
 def sqlite(made: Corpus, folder: Path) -> Engine:
-    from pysqlite3 import dbapi2
-
-    database = dbapi2.connect(folder / "fts.sqlite")
+    database = sqlite_driver().module.connect(folder / "fts.sqlite")
     database.execute(
         "CREATE VIRTUAL TABLE passages USING fts5(text, set_number UNINDEXED, content='', contentless_delete=0)"
     )

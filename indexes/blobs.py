@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from indexes.durable import sync
+from indexes.kept_files import may_remove
 from indexes.private_files import private_folder
 
 FOLDER = "uploads"
@@ -25,6 +26,7 @@ class BlobFolder:
     """Where they are. The service writes here, and workers read."""
 
     def __init__(self, home: Path) -> None:
+        self._home = home
         self._folder = home / FOLDER
 
     def begin(self) -> "NewBlob":
@@ -37,19 +39,21 @@ class BlobFolder:
         return (self._folder / blob_id).open("rb")
 
     def remove(self, blob_id: str) -> None:
-        """It need not be there. Raises OSError."""
-        with suppress(FileNotFoundError):
-            (self._folder / blob_id).unlink()
+        """It need not be there. While a backup is made it stays, and is an orphan then. Raises OSError."""
+        with may_remove(self._home) as may, suppress(FileNotFoundError):
+            if may:
+                (self._folder / blob_id).unlink()
 
     def remove_orphans(self, known: Collection[str], older_than_s: float) -> None:
         """Files that no blob of the catalog has, and that are not just being made. Raises OSError."""
         if not self._folder.is_dir():
             return
         oldest = time.time() - older_than_s
-        for file in list(self._folder.iterdir()):
-            with suppress(FileNotFoundError):
-                if file.name not in known and file.stat().st_mtime < oldest:
-                    file.unlink()
+        with may_remove(self._home) as may:
+            for file in list(self._folder.iterdir()) if may else ():
+                with suppress(FileNotFoundError):
+                    if file.name not in known and file.stat().st_mtime < oldest:
+                        file.unlink()
 
 
 class NewBlob:

@@ -5,6 +5,7 @@ written aside in the same folder, synced, renamed; and the checksums that verify
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -47,13 +48,16 @@ def write(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Deletes what killed processes left aside while they wrote this file.
+    """Deletes what killed processes left aside while they wrote this file. Raises OSError.
 
     Only for a caller who knows that nobody writes it now.
     """
     for each in list(path.parent.iterdir()):
         if each.name.startswith(_prefix(path)):
-            each.unlink(missing_ok=True)
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

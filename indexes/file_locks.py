@@ -15,20 +15,24 @@ _NO_LOCKS = frozenset({errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS})
 
 
 @contextmanager
-def lock_file(path: Path, *, waiting: Callable[[], None] | None = None) -> Iterator[TextIO]:
-    """Holds a file for this process alone; it is made if it is not there, and opened to append.
+def lock_file(
+    path: Path, *, waiting: Callable[[], None] | None = None, shared: bool = False
+) -> Iterator[TextIO]:
+    """Holds a file, alone or with others who share it; it is made if it is not there, and opened to
+    append.
 
     waiting: is told if another process has it, which is then waited for. If None, it is not, and
     BlockingIOError is raised. Raises OSError for a file that cannot be opened.
     """
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("a+", encoding="ascii") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError:
             if waiting is None:
                 raise
             waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, how)
         yield file
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from indexes import durable
 from indexes.errors import CorpusError
+from indexes.kept_files import may_remove
 from indexes.model import Actor
 from indexes.private_files import private_folder
 
@@ -41,6 +42,7 @@ class OriginalFolder:
     """Where they are. Ingestion writes here, and the service reads."""
 
     def __init__(self, home: Path) -> None:
+        self._home = home
         self._folder = home / FOLDER
 
     def path_of(self, sha256: str) -> Path:
@@ -70,8 +72,13 @@ class OriginalFolder:
     def clean_up(self, loose: LooseOriginals, by: Actor) -> int:
         """Removes what is no document's any more, and what killed runs left. Returns how many files.
 
-        Raises CorpusError; what could not be removed is found again by the next clean-up.
+        None while a backup is made. Raises CorpusError; what could not be removed is found again by
+        the next clean-up.
         """
+        with may_remove(self._home) as may:
+            return self._clean_up(loose, by) if may else 0
+
+    def _clean_up(self, loose: LooseOriginals, by: Actor) -> int:
         unused = loose.unused()
         try:
             for sha256 in unused:

@@ -151,10 +151,11 @@ class Settings(BaseSettings):
     reranker_model: str | None = Field(
         None, description="Cross-encoder for a second look at the best hits; none: off."
     )
-    answer_scorer: str | None = Field(
-        None,
+    answer_scorer: str = Field(
+        "packaged",
+        min_length=1,
         description="What says whether a passage answers the question, not only whether it is near: `packaged`,"
-        " or a cross-encoder; none: rules alone.",
+        " or a cross-encoder (a folder or a name on the hub), with words; `words`: words alone.",
     )
     exact_scan_limit: int = Field(
         250_000, ge=1, description="Visible passages up to which every one is scanned."
@@ -410,6 +411,11 @@ class Settings(BaseSettings):
     @property
     def catalog_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home.absolute() / 'catalog.sqlite'}"
+
+    @property
+    def on_server(self) -> bool:
+        """Whether the catalog is on PostgreSQL."""
+        return not self.catalog_url.startswith("sqlite")
 
 
 def load(

@@ -2,10 +2,12 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+DISTRIBUTION = "clearance"
+
 
 def installed_version() -> str:
     """As the distribution says."""
     try:
-        return version("clearance")
+        return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "not installed"

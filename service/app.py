@@ -1,7 +1,7 @@
 """The application: what stands around every request, and what lives as long as the process."""
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
 from anyio import CapacityLimiter
@@ -48,6 +48,7 @@ from service.http.scim import routes as scim_routes
 from service.http.traced import Traced
 from service.llm.port import LanguageModel
 from service.operating.metrics import Metrics
+from service.operating.scorer import preparing_scorer
 from service.operating.threads import Threads
 from service.operating.tracing import Tracing
 from service.runtime import Runtime, do_duties, open_runtime
@@ -88,14 +89,19 @@ def create_app(
             load_embedder=load_embedder,
             metrics=metrics,
             precedence=precedence,
+            waits_for_scorer=False,
         )
-        async with opening as runtime, do_duties(runtime):
+        async with opening as runtime, do_duties(runtime), preparing(runtime):
             with ExitStack() as stack:
                 if tracing is not None:
                     stack.callback(tracing.close)
                 app.state.runtime = runtime
                 await _open_identity(app, runtime, stack, authenticator)
                 yield
+
+    def preparing(runtime: Runtime) -> AbstractAsyncContextManager[None]:
+        there = embedder is not None or runtime.check.name == settings.answer_scorer
+        return nullcontext() if there else preparing_scorer(settings, runtime.check.use)
 
     looking = Threads(MAX_KEY_LOOKUPS)
 

@@ -19,7 +19,7 @@ from indexes.catalog import Catalog
 from indexes.catalog.audit.trail import Trail
 from indexes.derived.precedence import Precedence
 from indexes.embedder import Embedder, LoadEmbedder
-from indexes.embedder.answer_scorer import load_answer_scorer
+from indexes.embedder.answer_scorer import is_prepared, load_answer_scorer
 from indexes.embedder.cross_encoder import load_reranker
 from indexes.errors import ClearanceError
 from indexes.model import MAINTENANCE
@@ -167,11 +167,16 @@ async def open_runtime(
     load_embedder: LoadEmbedder | None = None,
     metrics: Metrics | None = None,
     precedence: Precedence | None = None,
+    waits_for_scorer: bool = True,
 ) -> AsyncIterator[Runtime]:
     """All that answers questions: opens what was not given, and closes exactly that.
 
-    Nothing but the indexes is looked after: a process that serves does its duties (`do_duties`), too. Raises
-    ClearanceError if something cannot be opened.
+    embedder: if given, no model is loaded beside it, and words alone decide what answers.
+    waits_for_scorer: also if the answer scorer has to be converted first; else words alone decide
+    until `preparing_scorer` is done.
+
+    Nothing but the indexes is looked after: a process that serves does its duties (`do_duties`), too.
+    Raises ClearanceError if something cannot be opened.
     """
     load = load_embedder or embedding.embedder_loader(settings)
     async with AsyncExitStack() as stack:
@@ -181,14 +186,16 @@ async def open_runtime(
             stack.push_async_callback(to_thread.run_sync, catalog.close)
         if model is None:
             model = await stack.enter_async_context(open_model(settings))
+        scorer = None
         if embedder is None:
+            if waits_for_scorer or is_prepared(settings):
+                scorer = await to_thread.run_sync(load_answer_scorer, settings)
             active = await to_thread.run_sync(catalog.generations.active)
             embedder = await to_thread.run_sync(embedding.load_in_use, load, settings, active)
         searcher = await to_thread.run_sync(
             _open_searcher, catalog, embedder, settings, load, precedence
         )
         await stack.enter_async_context(_look_after_indexes(searcher))
-        scorer = await to_thread.run_sync(load_answer_scorer, settings)
         trail = await to_thread.run_sync(catalog.open_trail)
         stack.push_async_callback(to_thread.run_sync, trail.close)
         yield Runtime(
@@ -199,7 +206,7 @@ async def open_runtime(
             documents=DocumentList(catalog),
             model=model,
             meaning=make_meaning(embedder),
-            check=AnswerCheck(scorer),
+            check=AnswerCheck(scorer, settings.answer_scorer),
             jobs=RebuildJobs(catalog, load, settings.rebuild_least_overlap),
             blobs=BlobFolder(settings.home),
             metrics=metrics or Metrics(),

@@ -21,6 +21,9 @@ WITH_MODEL_SERVER = ("test_budget", "test_examples", "test_http_real", "test_llm
 One worker runs them all, so that there is one server, and one test at a time looks at its counters.
 """
 
+# tests load the answer scorer only if it is their subject: it takes seconds
+os.environ["CLEARANCE_ANSWER_SCORER"] = "words"
+
 # no test fails because the machine is busy; the rest as the library chooses, here and in CI
 settings.register_profile("untimed", parent=settings.default, deadline=None)
 settings.load_profile("untimed")

@@ -16,8 +16,10 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
 from indexes.catalog import Catalog
+from indexes.catalog.sqlite_driver import sqlite_driver
 
 SERVER = os.environ.get("CLEARANCE_TEST_POSTGRES")
+sqlite = sqlite_driver().module  # as the product opens a file
 _RUN = secrets.token_hex(4)
 
 

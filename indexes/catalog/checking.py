@@ -88,6 +88,18 @@ def find_problems(
         yield from _find_wrong_contents(connection, generation)
 
 
+def find_damage(connection: Connection, *, whole: bool) -> Iterator[str]:
+    """What does not hold in the file of a database, in words. On a server, that is the server's."""
+    if connection.dialect.name != "sqlite":
+        return
+    how = "integrity_check" if whole else "quick_check"
+    for said in connection.exec_driver_sql(f"PRAGMA {how}({_TOLD})").scalars():
+        if said != "ok":
+            yield f"The database is damaged: {said}."
+    strays = {row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
+    yield from (f"Rows of {table} belong to rows that do not exist." for table in sorted(strays))
+
+
 def _select_without_vectors(generation: IndexGeneration) -> Select[Any]:
     expected = func.coalesce(_sizes.c.number, 0) * generation.dimension * _FLOAT_BYTES
     of_it = (vectors.c.document_id == documents.c.id) & (vectors.c.generation_id == generation.id)

@@ -168,15 +168,24 @@ class Database:
         """Around a transaction: it is the same file all the time, and what goes wrong is said in
         our words.
         """
-        with nullcontext() if self._file is None else self._file.in_use(self.close):
-            try:
-                yield
-            except DBAPIError as error:
-                raise _translate_error(error) from error
-            except TimeoutError as error:
-                raise Busy(
-                    "All connections to the catalog are in use.", remedy="Try again in a moment."
-                ) from error
+        with (
+            nullcontext() if self._file is None else self._file.in_use(self.close),
+            translating_errors(),
+        ):
+            yield
+
+
+@contextmanager
+def translating_errors() -> Iterator[None]:
+    """What goes wrong with the database is said in our words."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _translate_error(error) from error
+    except TimeoutError as error:
+        raise Busy(
+            "All connections to the catalog are in use.", remedy="Try again in a moment."
+        ) from error
 
 
 class _Kept:

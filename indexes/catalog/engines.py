@@ -3,19 +3,22 @@
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import pysqlite3
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
 
 from indexes.catalog.catalog_file import BUSY_TIMEOUT_MS, CatalogFile
-from indexes.errors import BadConfiguration, UnsafeDatabase
+from indexes.catalog.sqlite_driver import check_sqlite, sqlite_driver
+from indexes.errors import BadConfiguration
 from indexes.private_files import keep_private, make_private, private_folder
+from indexes.switching import opening
 
 CATALOG_FILE = "catalog.sqlite"  # a folder with this name in it is a home
-SAFE_SQLITE = (3, 51, 3)  # earlier ones may corrupt a WAL that several processes write
 CONNECT_TIMEOUT_S = 10
+LOOK_TIMEOUT_S = 3
 _STATEMENTS = 1_024
 """Kept by each connection.
 
@@ -40,20 +43,54 @@ def make_engine(url: str, *, relaxed: bool = False) -> tuple[Engine, CatalogFile
             return _make_sqlite_engine(url, parsed.database, relaxed=relaxed)
         if backend == "postgresql":
             return _make_postgresql_engine(url), None
-    # never with the URL itself, which may hold a password
     except (ArgumentError, ValueError, ImportError) as error:
-        raise BadConfiguration(
-            "CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS
-        ) from error
+        raise _bad_url() from error
     raise BadConfiguration(f"There is no catalog on {backend}.", remedy=_URLS)
 
 
-def _make_postgresql_engine(url: str) -> Engine:
+def make_looking_engine(url: str) -> Engine:
+    """To look at a catalog that is there: nothing can be made or changed through it.
+
+    What takes longer than a few seconds fails. Raises BadConfiguration, UnsafeDatabase.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            options = "-c default_transaction_read_only=on -c statement_timeout=5s"
+            return _make_postgresql_engine(url, connect_timeout=LOOK_TIMEOUT_S, options=options)
+        place = Path(parsed.database or "").absolute()
+    except (ArgumentError, ValueError, ImportError) as error:
+        raise _bad_url() from error
+    if not place.is_file():
+        raise BadConfiguration(f"There is no catalog at {place}.", remedy=_HOME)
+    driver = sqlite_driver()
+    check_sqlite(driver)
+
+    def connect() -> Any:
+        return driver.module.connect(
+            f"file:{quote(str(place))}?mode=ro",
+            uri=True,
+            timeout=LOOK_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    engine = create_engine("sqlite://", module=driver.module, creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _bad_url() -> BadConfiguration:
+    # never with the URL itself, which may hold a password
+    return BadConfiguration("CLEARANCE_DATABASE_URL is not the URL of a database.", remedy=_URLS)
+
+
+def _make_postgresql_engine(url: str, **given: Any) -> Engine:
     engine = create_engine(
         url,
         isolation_level="REPEATABLE READ",
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, **given},
     )
     event.listen(engine, "connect", _configure_postgresql)
     return engine
@@ -67,25 +104,38 @@ def _configure_postgresql(connection: Any, _record: Any) -> None:
 def _make_sqlite_engine(
     url: str, database: str | None, *, relaxed: bool
 ) -> tuple[Engine, CatalogFile]:
-    check_sqlite(pysqlite3.sqlite_version_info)
+    driver = sqlite_driver()
+    check_sqlite(driver)
     if not database or database == ":memory:":
         raise BadConfiguration(
             "The catalog must be a file.", remedy="Use sqlite:////absolute/path/catalog.sqlite."
         )
     place = Path(database)
     _keep_folder_private(place)
-    make_private(place)  # its log and its shared memory get the same mode from SQLite
+    with opening(place.parent):
+        make_private(place)  # its log and its shared memory get the same mode from SQLite
     engine = create_engine(
         url,
-        module=pysqlite3,
+        module=driver.module,
         pool_size=16,
         max_overflow=48,
         connect_args={"cached_statements": _STATEMENTS},
     )
     file = CatalogFile(place)
-    event.listen(engine, "do_connect", file.before_connect)
-    event.listen(engine, "connect", lambda raw, _record: _configure_sqlite(raw, relaxed=relaxed))
-    event.listen(engine, "connect", file.after_connect)
+
+    def connect(dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
+        def open_one(*arguments: Any, **named: Any) -> Any:
+            connection = dialect.connect(*arguments, **named)
+            try:
+                _configure_sqlite(connection, relaxed=relaxed)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        return file.connect(open_one, arguments, named)
+
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "begin", _begin_sqlite)
     return engine, file
 
@@ -101,15 +151,6 @@ def _keep_folder_private(place: Path) -> None:
         raise BadConfiguration(
             f"The folder {place.parent} cannot be used: {error.strerror}.", remedy=_HOME
         ) from error
-
-
-def check_sqlite(version: tuple[int, ...]) -> None:
-    """Raises UnsafeDatabase for a SQLite whose WAL may be corrupted by several processes."""
-    if version < SAFE_SQLITE:
-        found, needed = (".".join(map(str, v)) for v in (version, SAFE_SQLITE))
-        raise UnsafeDatabase(
-            f"SQLite {found}; {needed} or newer is needed.", remedy="Install the package pysqlite3."
-        )
 
 
 def _configure_sqlite(connection: sqlite3.Connection, *, relaxed: bool) -> None:

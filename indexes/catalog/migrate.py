@@ -23,7 +23,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every conne
 def migrate(database: Database) -> None:
     """Raises SchemaMismatch for a catalog that a newer version of Clearance wrote."""
     with database.reading() as connection:
-        if _find_revision(connection) == newest_revision():
+        if find_revision(connection) == newest_revision():
             return
     # held throughout, so that two processes never migrate at once
     with database.writing(_MIGRATION) as connection:
@@ -37,7 +37,7 @@ def _upgrade(connection: Connection) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    found = _find_revision(connection)
+    found = find_revision(connection)
     known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise SchemaMismatch(
@@ -52,7 +52,7 @@ def newest_revision() -> str:
     return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("m[0-9]*.py"))
 
 
-def _find_revision(connection: Connection) -> str | None:
+def find_revision(connection: Connection) -> str | None:
     """The revision that the catalog is at, or None if nothing was ever made in it."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None

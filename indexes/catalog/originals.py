@@ -30,6 +30,13 @@ class Originals:
         with self._database.writing(by) as connection:
             loosen(connection, sha256)
 
+    def kept(self) -> set[str]:
+        """Files that are a document's now."""
+        of_documents = select(documents.c.original_sha256)
+        with self._database.reading() as connection:
+            named = of_documents.where(documents.c.original_sha256.is_not(None))
+            return set(connection.scalars(named))
+
     def unused(self) -> list[str]:
         """Files that are no document's now."""
         with self._database.reading() as connection:

@@ -9,8 +9,9 @@ import typer
 from indexes import settings as configuration
 from indexes.catalog.mentions import Mentions
 from indexes.catalog.people import PrincipalInfo
-from indexes.cli import audit
+from indexes.cli import audit, home
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
+from indexes.cli.doctor.command import doctor
 from indexes.cli.documents import documents
 from indexes.cli.generations import generations, rebuild_command
 from indexes.cli.jobs import jobs
@@ -35,6 +36,8 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(audit.app, name="audit")
 app.add_typer(generations, name="generations")
 app.command("rebuild")(rebuild_command)
+app.add_typer(home.app)
+app.command("doctor")(doctor)
 
 Lift = Annotated[
     bool, typer.Option("--lift-denies", help="Even if rules deny it: they deny nobody then.")
@@ -291,22 +294,39 @@ def verify_command(
     quick: Annotated[
         bool, typer.Option(help="Compare documents and counts only, no words or vectors.")
     ] = False,
+    public_key: audit.PublicKeys = None,
     as_json: Json = False,
 ) -> None:
     """Compare the derived indexes, as the service would load them, with the catalog, and look into
-    the catalog itself.
+    the catalog and the home: damage, strays, the audit record, who else could read it.
 
-    Exit code 1 if something is not as it must be. Writes nothing, and may run beside the service.
+    Exit code 1 if something is not as it must be. May run beside the service.
     """
-    with open_catalog() as catalog:
-        if catalog.generations.active() is None:
-            nothing = {"sound": True, "differences": []}
-            print_result(nothing, ["There is nothing to verify yet."], as_json)
-            return
-        report, found = _verify_indexes_and_catalog(catalog, whole=not quick)
-    said = {**asdict(report), "sound": not found, "differences": [asdict(each) for each in found]}
-    print_result(said, _describe_differences(report, found), as_json)
-    if found:
+    from indexes.home.checks import check_home, check_permissions
+
+    settings = configuration.load()
+    findings = check_permissions(settings.home)
+    with open_catalog(settings) as catalog:
+        keys = [audit.public_key_of(each) for each in public_key or ()]
+        findings += check_home(settings.home, catalog, whole=not quick, public_keys=keys)
+        wrong = any(not each.harmless for each in findings)
+        told = {"findings": [asdict(each) for each in findings]}
+        lines = [str(each) for each in findings]
+        damaged = any(each.where == "database" for each in findings)
+        if damaged or catalog.generations.active() is None:
+            nothing = {"sound": not wrong, "differences": [], **told}
+            lines += [] if damaged else ["There is nothing to verify yet."]
+            print_result(nothing, lines, as_json)
+            found: Sequence[Difference] = ()
+        else:
+            report, found = _verify_indexes_and_catalog(catalog, whole=not quick)
+            wrong = wrong or bool(found)
+            differences = [asdict(each) for each in found]
+            said = {**asdict(report), "sound": not wrong, "differences": differences, **told}
+            if found or not wrong:
+                lines += _describe_differences(report, found)
+            print_result(said, lines, as_json)
+    if wrong:
         raise typer.Exit(1)
 
 
@@ -314,12 +334,13 @@ def _verify_indexes_and_catalog(
     catalog: "Catalog", *, whole: bool
 ) -> "tuple[VerificationReport, list[Difference]]":
     """What was compared, and everything that differs."""
+    from indexes.derived.checkpoint import IN_HOME
     from indexes.derived.corpus import Corpus
     from indexes.derived.vectors import vector_stores
     from indexes.derived.verify import verify, verify_catalog
 
     settings = configuration.load()
-    corpus = Corpus(catalog, settings.home / "derived", vector_stores(settings))
+    corpus = Corpus(catalog, settings.home / IN_HOME, vector_stores(settings))
     with corpus.everything() as (state, derived):
         report = verify(state, derived, whole=whole)
         return report, [*report.differences, *verify_catalog(state, whole=whole)]

@@ -26,6 +26,11 @@ Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")
 ]
 
+PublicKeys = Annotated[
+    list[str] | None,
+    typer.Option("--public-key", metavar="HEX", help="Of another home that seals, too."),
+]
+
 
 @app.command("verify")
 def verify(
@@ -35,9 +40,7 @@ def verify(
     heads: Annotated[
         Path | None, typer.Option(help="Write the heads of all chains there, to keep elsewhere.")
     ] = None,
-    public_key: Annotated[
-        list[str] | None, typer.Option(metavar="HEX", help="Of another home that seals, too.")
-    ] = None,
+    public_key: PublicKeys = None,
     as_json: Json = False,
 ) -> None:
     """Whether nothing was changed, left out or cut off. Ends with 1 if anything was."""
@@ -49,7 +52,7 @@ def verify(
     with open_catalog(settings) as catalog, closing(catalog.open_trail()) as trail:
         own = load_key(settings.home)
         books = catalog.books(trail)
-        trusted = [own.public, *map(_public_key, public_key or ())]
+        trusted = [own.public, *map(public_key_of, public_key or ())]
         reports = books.verify(trusted, known)
     if heads is not None:
         heads.write_text(json.dumps(heads_as_json(reports), indent=1) + "\n", encoding="utf-8")
@@ -117,7 +120,7 @@ def _end_of_keeping(before: datetime | None, days: int) -> datetime:
     return until
 
 
-def _public_key(given: str) -> bytes:
+def public_key_of(given: str) -> bytes:
     """Raises BadInput."""
     try:
         read = bytes.fromhex(given)

@@ -13,6 +13,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from indexes.file_locks import lock_folder
 from indexes.private_files import private_folder
 
 FORMAT = 4
+IN_HOME = "derived"  # the folder of a home that holds checkpoints
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"  # names the folder that counts; swapped in one step
 _NAME = re.compile(r"checkpoint-\w{1,64}", re.ASCII)
@@ -62,6 +65,27 @@ def open_checkpoint(home: Path, facts: Mapping[str, Any]) -> Iterator[Path | Non
     with ExitStack() as held:
         folder = _lock_current(home, held)
         yield None if folder is None or not _verify(folder, facts) else folder
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFacts:
+    """The checkpoint that is there, every file of it as it was written."""
+
+    written_at: datetime
+    bytes: int
+    is_ours: bool  # written by this version of its format; a start takes no other
+
+
+def describe_checkpoint(home: Path) -> CheckpointFacts | None:
+    """For operators; None if there is none. Changes nothing. Raises IndexDamaged."""
+    with ExitStack() as held:
+        folder = _lock_current(home, held)
+        if folder is None:
+            return None
+        facts = _read_facts(folder)
+        sizes = [path.stat().st_size for path in folder.iterdir()]
+        written = (folder / _MANIFEST).stat().st_mtime
+    return CheckpointFacts(datetime.fromtimestamp(written, UTC), sum(sizes), facts is not None)
 
 
 def discard(home: Path) -> None:
@@ -111,17 +135,28 @@ def _verify(folder: Path, facts: Mapping[str, Any]) -> bool:
 
     Raises IndexDamaged unless every file is as it was written.
     """
+    return _read_facts(folder, lambda told: told == dict(facts)) is not None
+
+
+def _read_facts(
+    folder: Path, wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> Mapping[str, Any] | None:
+    """What it was made for; None if that is not wanted, or if its format is another one.
+
+    Raises IndexDamaged unless every file is as it was written.
+    """
     try:
         with durable.open_ordinary(folder / _MANIFEST) as file:
             manifest = json.loads(file.read())
-        if manifest["format"] != FORMAT or manifest["facts"] != dict(facts):
-            return False
+        facts: Mapping[str, Any] = manifest["facts"]
+        if manifest["format"] != FORMAT or not wanted(facts):
+            return None
         wrong = durable.changed_files(folder, manifest["sha256"])
     except _DAMAGE as error:
         raise IndexDamaged(f"{folder.name}: {error}") from error
     if wrong:
         raise IndexDamaged(f"{folder.name}: {', '.join(wrong)} changed since it was written.")
-    return True
+    return facts
 
 
 def _seal(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ class Corpus:
         self.switch = GenerationSwitch(self.held, have_model)
         self.maintenance = Maintenance(self.held, self.switch)
         self.precedence = precedence or Precedence()
-        self._views = Views(catalog.secret)
+        self._views = Views(catalog.history_secret)
         self._distrusted_at: float | None = None
 
     # --- for searches ---------------------------------------------------------------------------

@@ -133,7 +133,9 @@ class HeldIndexes:
         if self.folder is None:
             return None
         generation = require_generation(state)
-        return load_indexes(state, generation, self.stores, self.folder, self.catalog.secret)
+        return load_indexes(
+            state, generation, self.stores, self.folder, self.catalog.history_secret
+        )
 
 
 def require_generation(state: ReadState) -> IndexGeneration:

@@ -56,7 +56,7 @@ class Maintenance:
         with self._held.slow_work, self._held.lock.reading():
             derived = self._held.current
             if derived.usable:  # what was not followed to the end is never kept
-                save_indexes(derived, self._held.folder, self._held.catalog.secret)
+                save_indexes(derived, self._held.folder, self._held.catalog.history_secret)
 
     # --- everything anew ------------------------------------------------------------------------
 

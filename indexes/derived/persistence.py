@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def save_indexes(derived: DerivedIndexes, home: Path, secret: bytes) -> None:
     """Make these indexes the checkpoint. Nothing may change them meanwhile.
 
-    secret: the catalog's, which says whose indexes they are.
+    secret: of the catalog's history, which says whose indexes they are.
     """
     facts = _facts(derived.generation, derived.rebuild_number, secret)
     checkpoint.save(home, facts, lambda folder: _write_indexes(derived, folder))

@@ -14,6 +14,15 @@ from indexes.settings import Settings
 PACKAGED = "packaged"
 """In the settings: the model that comes with the service."""
 
+WORDS = "words"
+"""In the settings: no scorer, words alone decide."""
+
+PREPARE = "indexes.embedder"
+"""The module that, run as a program, gets models ready."""
+
+ANSWERS_ONLY = "--answers"
+"""Its option: the answer scorer alone."""
+
 log = logging.getLogger(__name__)
 
 
@@ -28,6 +37,15 @@ class AnswerScorer(Protocol):
         ...
 
 
+def is_prepared(settings: Settings) -> bool:
+    """Whether the scorer that the settings name can be loaded at once: nothing has to be converted."""
+    if settings.answer_scorer != PACKAGED:
+        return True
+    from indexes.embedder import packaged_answers
+
+    return packaged_answers.folder_in(settings.home.absolute() / "models").is_dir()
+
+
 def load_answer_scorer(settings: Settings, report: Report = log.info) -> AnswerScorer | None:
     """The scorer that the settings name, ready to use; None if they name none, or if the packaged one
     cannot be used, which the log tells.
@@ -36,7 +54,7 @@ def load_answer_scorer(settings: Settings, report: Report = log.info) -> AnswerS
     cross-encoder of that name.
     """
     name = settings.answer_scorer
-    if name is None:
+    if name == WORDS:
         return None
     if name != PACKAGED:
         from indexes.embedder.cross_encoder import CrossEncoderAnswerScorer

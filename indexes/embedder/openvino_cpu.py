@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from indexes.artifacts import Report, make_once
 from indexes.embedder.conversion import TOKENIZER, TokenIds, read_facts
 from indexes.embedder.folders import ModelFolder
 from indexes.embedder.openvino_import import import_openvino
 from indexes.embedder.processor import has_int8_instructions
+from indexes.embedder.vocabulary import read_tokenizer
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, InferRequest
@@ -49,7 +49,7 @@ class OpenVinoBackend:
         self.facts = read_facts(folder)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embedding")
         # a large vocabulary takes as long as the graph, so they are read side by side
-        tokenizer = self._pool.submit(Tokenizer.from_file, str(folder / TOKENIZER))
+        tokenizer = self._pool.submit(read_tokenizer, folder / TOKENIZER)
         compiled = compile_graph(folder / GRAPH, threads)
         self._streams = Streams([compiled.create_infer_request() for _ in range(threads)])
         self.tokenizer = tokenizer.result()

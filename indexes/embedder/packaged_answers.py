@@ -15,6 +15,7 @@ from indexes.embedder.conversion import TOKENIZER
 from indexes.embedder.counting import drop_surrogates
 from indexes.embedder.openvino_cpu import GRAPH, Precision, Streams, compile_graph
 from indexes.embedder.processor import has_int8_instructions
+from indexes.embedder.vocabulary import read_tokenizer
 from indexes.weights import ANSWER_SCORER
 
 QUESTION_TOKENS, PAIR_TOKENS = 64, 224
@@ -50,7 +51,7 @@ class PackagedAnswerScorer:
     """An AnswerScorer. Safe to use from several threads."""
 
     def __init__(self, folder: Path, threads: int) -> None:
-        self._ids = PairIds(Tokenizer.from_file(str(folder / TOKENIZER)))
+        self._ids = PairIds(read_tokenizer(folder / TOKENIZER))
         compiled = compile_graph(folder / GRAPH, threads)
         self._streams = Streams([compiled.create_infer_request() for _ in range(threads)])
 
@@ -70,8 +71,7 @@ def load(cache: Path, threads: int, report: Report) -> PackagedAnswerScorer:
     Raises BadConfiguration if the packaged file is not there or is damaged, even if what was made of it
     is here.
     """
-    packed = ANSWER_SCORER.locate()
-    precision: Precision = "int8" if has_int8_instructions() else "float32"
+    packed, precision = ANSWER_SCORER.locate(), _precision()
 
     def make(empty: Path) -> None:
         from indexes.embedder.answer_conversion import convert
@@ -88,5 +88,13 @@ def load(cache: Path, threads: int, report: Report) -> PackagedAnswerScorer:
         "identity": ANSWER_SCORER.identity,
         "recipe": RECIPES[precision],
     }
-    folder = cache / f"answers-{precision}-{ANSWER_SCORER.identity[:16]}"
-    return PackagedAnswerScorer(make_once(folder, made_from, make, report), threads)
+    return PackagedAnswerScorer(make_once(folder_in(cache), made_from, make, report), threads)
+
+
+def folder_in(cache: Path) -> Path:
+    """Where the converted model is, or will be."""
+    return cache / f"answers-{_precision()}-{ANSWER_SCORER.identity[:16]}"
+
+
+def _precision() -> Precision:
+    return "int8" if has_int8_instructions() else "float32"

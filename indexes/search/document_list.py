@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from indexes.catalog import Catalog
 from indexes.catalog.filters import Filters, ListPosition
+from indexes.catalog.history import BEFORE_THE_BACKUP
 from indexes.errors import BadInput
 from indexes.model import DocumentEntry, Principal
 
@@ -45,12 +46,17 @@ class DocumentList:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._cipher = AESSIV(hashlib.sha512(b"document list" + catalog.secret).digest())
+        self._cipher, *self._former = (
+            AESSIV(hashlib.sha512(b"document list" + secret).digest())
+            for secret in (catalog.history_secret, *catalog.former_history_secrets)
+        )
 
     def page(
         self, principal: Principal, filters: Filters, cursor: str | None, most: int
     ) -> DocumentPage:
-        """Raises NotAuthenticated, and BadInput for a cursor of another caller or filter."""
+        """Raises NotAuthenticated, and BadInput for a cursor of another caller or filter, or from
+        before the catalog was put back from a backup.
+        """
         bound_to = _digest(principal, filters)
         after = None if cursor is None else self._open(cursor, bound_to)
         with self._catalog.reading() as state:
@@ -82,11 +88,23 @@ class DocumentList:
     def _open(self, cursor: str, bound_to: bytes) -> ListPosition:
         try:
             sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            key, public_id = json.loads(self._cipher.decrypt(sealed, [bound_to]))
-        except (InvalidTag, binascii.Error, ValueError) as error:
-            told = "That cursor is of another list."
-            raise BadInput(told, remedy="Begin anew without one, or repeat the filters.") from error
+            opened = _decrypt(self._cipher, sealed, bound_to)
+        except (binascii.Error, ValueError):
+            sealed, opened = b"", None
+        if opened is None:
+            again = "Begin anew without one, or repeat the filters."
+            if any(_decrypt(each, sealed, bound_to) is not None for each in self._former):
+                raise BadInput(BEFORE_THE_BACKUP, remedy=again)
+            raise BadInput("That cursor is of another list.", remedy=again)
+        key, public_id = json.loads(opened)
         return key, public_id
+
+
+def _decrypt(cipher: AESSIV, sealed: bytes, bound_to: bytes) -> bytes | None:
+    try:
+        return cipher.decrypt(sealed, [bound_to])
+    except (InvalidTag, ValueError):
+        return None
 
 
 def _most_first(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -11,10 +11,12 @@ import base64
 import binascii
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from indexes.catalog.history import BEFORE_THE_BACKUP
 from indexes.catalog.index_input import Mark
 from indexes.errors import BadInput
 
@@ -24,8 +26,11 @@ _NONCE = 12  # bytes, as AES-GCM wants
 class Positions:
     """Seals and opens positions. Safe to share between threads."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(hashlib.sha256(b"position" + secret).digest())
+    def __init__(self, secret: bytes, former: Sequence[bytes] = ()) -> None:
+        """secret: of this history of the catalog. former: of those before it."""
+        self._cipher, *self._former = (
+            AESGCM(hashlib.sha256(b"position" + each).digest()) for each in (secret, *former)
+        )
 
     def seal(self, mark: Mark) -> str:
         nonce = secrets.token_bytes(_NONCE)
@@ -35,10 +40,23 @@ class Positions:
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, position: str) -> Mark:
-        """The state. Raises BadInput for what this installation did not seal."""
+        """The state. Raises BadInput for what this installation did not seal, or sealed before it was
+        put back from a backup.
+        """
         try:
             sealed = base64.urlsafe_b64decode(position + "=" * (-len(position) % 4))
-            opened = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
-        except (InvalidTag, binascii.Error, ValueError) as error:
-            raise BadInput("That position was not given out by this installation.") from error
-        return Mark(int.from_bytes(opened[:8], "big"), opened[8:])
+            opened = _decrypt(self._cipher, sealed)
+        except (binascii.Error, ValueError):
+            sealed, opened = b"", None
+        if opened is not None:
+            return Mark(int.from_bytes(opened[:8], "big"), opened[8:])
+        if any(_decrypt(each, sealed) is not None for each in self._former):
+            raise BadInput(BEFORE_THE_BACKUP, remedy="Ask again without the position.")
+        raise BadInput("That position was not given out by this installation.")
+
+
+def _decrypt(cipher: AESGCM, sealed: bytes) -> bytes | None:
+    try:
+        return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+    except (InvalidTag, ValueError):
+        return None

@@ -16,6 +16,7 @@ from indexes.catalog.filters import Filters
 from indexes.catalog.index_input import Mark
 from indexes.catalog.reading import ReadState
 from indexes.derived.background import background_work
+from indexes.derived.checkpoint import IN_HOME
 from indexes.derived.corpus import Corpus
 from indexes.derived.precedence import Precedence
 from indexes.derived.snapshot import Snapshot
@@ -92,12 +93,12 @@ class Searcher:
         self._embedders = _Embedders(embedder, load_embedder)
         self.corpus = Corpus(
             catalog,
-            settings.home / "derived",
+            settings.home / IN_HOME,
             stores or vector_stores(settings),
             precedence,
             self._embedders.load_ahead,
         )
-        self._positions = Positions(catalog.secret)
+        self._positions = Positions(catalog.history_secret, catalog.former_history_secrets)
         self._reranker = reranker
         self._settings = settings
         self._stopped = 0

@@ -38,6 +38,7 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _NEXT = re.compile(r"\s*(\S)")
+_WORD = re.compile(r"\S+")
 _LINE_STARTS_ITEM = re.compile(rf"[-*|#>\d(（{BULLETS}]")
 _BREAK = re.compile(rf"[\s{CLAUSE_ENDS}]")
 
@@ -87,12 +88,32 @@ def _ends(text: str, start: int, stop: re.Match[str]) -> bool:
 
 def _line_ends(text: str, start: int, stop: re.Match[str], follows: str) -> bool:
     """A blank line, a list item or a short line ends a sentence; a long line that just goes on does
-    not.
+    not, nor does one of a paragraph in which the next word had no room on it.
     """
     if stop.group().count("\n") > 1 or _LINE_STARTS_ITEM.match(follows):
         return True
-    line = stop.start() - max(text.rfind("\n", start, stop.start()) + 1, start)
-    return line < WRAPPED_LINE or not (follows.islower() or IDEOGRAPH.match(follows))
+    begins = text.rfind("\n", 0, stop.start()) + 1
+    line = stop.start() - begins
+    if line < WRAPPED_LINE:
+        return True
+    return not (
+        follows.islower()
+        or IDEOGRAPH.match(follows)
+        or _had_no_room(text, begins, line, stop.end())
+    )
+
+
+def _had_no_room(text: str, begins: int, line: int, follows: int) -> bool:
+    """Whether the next word would have made this line longer than the one above it, which is not the
+    last of a paragraph. A word that may still grow had none.
+    """
+    above = text[text.rfind("\n", 0, max(0, begins - 1)) + 1 : max(0, begins - 1)].rstrip()
+    if len(above) < WRAPPED_LINE or ends_sentence(above):
+        return False
+    word = _WORD.match(text, follows)
+    return word is not None and (
+        word.end() == len(text) or line + 1 + len(word.group()) > len(above)
+    )
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -23,11 +23,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
+from indexes.embedder.answer_scorer import WORDS
 from indexes.model import Hit, IndexGeneration, Mode, SearchResult
 from indexes.text.folding import fold_text
 from indexes.text.scripts import UNSPACED, Script, script
 from service.answering.answer_check.verdict import AnswerCheck, Verdict
-from service.answering.answer_check.weights import WEIGHTS
 from service.answering.budget import pack_everything
 
 SETTING = "abstention"
@@ -114,12 +114,13 @@ class EvidenceJudge:
 def _judge_strength(result: SearchResult, verdict: Verdict, settings: Mapping[str, Any]) -> Judged:
     """What is found, by the strength that is enough for such a question."""
     kind = result.mode, verdict.asked.language
-    calibrated = (_read_calibrated(settings, "strength") or {}).get(kind)
+    calibrated = read_calibrated_strengths(settings, verdict.checked_by).get(kind)
     too_little = calibrated is not None and verdict.strength < calibrated
+    enough = verdict.least_strength if calibrated is None else calibrated
     return Judged(
         result=result,
         verdict=verdict,
-        least_strength=read_strengths(settings).get(kind, 0.0),
+        least_strength=0.0 if is_off(settings) else enough,
         refuses_model=(verdict.lacks_name or too_little) and not is_off(settings),
     )
 
@@ -167,29 +168,38 @@ def read_thresholds(generation: IndexGeneration, settings: Mapping[str, Any]) ->
     return {} if kept is None else {**PACKAGED.get(generation.fingerprint, {}), **kept}
 
 
-def read_strengths(settings: Mapping[str, Any]) -> Thresholds:
+def read_strengths(settings: Mapping[str, Any], check: AnswerCheck) -> Thresholds:
     """How little strength is too little: what its settings say, over what comes with the check. The
-    same for every model, since it is made of words.
+    same for every embedding model.
     """
     if is_off(settings):
         return {}
     packaged: dict[tuple[Mode, Script], float] = {
-        (mode, language): weights.least_strength
+        (mode, language): check.least_strength(language)
         for mode in get_args(Mode)
-        for language, weights in WEIGHTS.items()
+        for language in get_args(Script)
     }
-    return {**packaged, **(_read_calibrated(settings, "strength") or {})}
+    return {**packaged, **read_calibrated_strengths(settings, check.name)}
 
 
-def _read_calibrated(settings: Mapping[str, Any], name: str) -> Thresholds | None:
-    """Every number of this name that the settings hold; None if they cannot be understood."""
+def read_calibrated_strengths(settings: Mapping[str, Any], checked_by: str) -> Thresholds:
+    """Those that were calibrated with the check of this name: other strengths are other numbers."""
+    return _read_calibrated(settings, "strength", checked_by) or {}
+
+
+def _read_calibrated(
+    settings: Mapping[str, Any], name: str, by: str | None = None
+) -> Thresholds | None:
+    """Every number of this name that the settings hold; None if they cannot be understood. by: only
+    those of this check.
+    """
     kept = settings.get(SETTING, {})
     try:
         return {
             (mode, language): float(calibrated[name])
             for mode in get_args(Mode)
             for language, calibrated in kept.get(mode, {}).items()
-            if name in calibrated or not calibrated
+            if (name in calibrated and by in (None, calibrated.get("by", WORDS))) or not calibrated
         }
     except (AttributeError, KeyError, TypeError, ValueError):
         log.warning(

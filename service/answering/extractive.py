@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from service.answering.answer_check.kinds import Kind, gives
 from service.answering.answer_check.opposites import negates
 from service.answering.answer_check.verdict import AnswerCheck, JudgedSentence, Verdict
-from service.answering.answer_check.weights import WEIGHTS
 from service.answering.citations import Citation, Sentence, make_citation
 from service.answering.lists import find_list, is_item
 from service.answering.prompt import Passage
@@ -56,7 +55,7 @@ def choose_quotes(
     """
     verdict = verdict or _words_alone.judge(question, passages)
     if least_strength is None:
-        least_strength = WEIGHTS[verdict.asked.language].least_strength
+        least_strength = verdict.least_strength
     if verdict.strength < least_strength:
         return ()
     chosen: list[JudgedSentence] = []

@@ -39,8 +39,13 @@ def show_thresholds() -> None:
     from service.evaluation.calibration import describe_in_force
 
     with open_catalog() as catalog:
-        lines = describe_in_force(catalog)
+        lines = describe_in_force(catalog, _checked_by())
     typer.echo("\n".join(lines) or "Nothing is refused for little evidence.")
+
+
+def _checked_by() -> str:
+    """The name of the answer check that the settings name."""
+    return configuration.load().answer_scorer
 
 
 @app.command("off")
@@ -59,7 +64,7 @@ def reset_thresholds() -> None:
 
     with open_catalog() as catalog:
         forgotten = forget_calibration(catalog, by=command_line_actor())
-        lines = describe_in_force(catalog)
+        lines = describe_in_force(catalog, _checked_by())
     typer.echo("\n".join(["Forgotten." if forgotten else "There was nothing to forget.", *lines]))
 
 

@@ -17,9 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from typing import Any, get_args
 
 from indexes.catalog import Catalog
+from indexes.embedder.answer_scorer import WORDS
 from indexes.errors import BadInput, Busy
 from indexes.model import Actor, IndexGeneration, Mode, Principal, SearchResult
 from indexes.search.searcher import Searcher
@@ -29,6 +31,7 @@ from service.answering.evidence import (
     OFF,
     SETTING,
     Thresholds,
+    is_off,
     is_weak,
     measure_strength,
     read_strengths,
@@ -83,6 +86,7 @@ class Calibration:
     follow_ups: int  # questions with a history, which are not asked
     # languages without a threshold: answerable questions, others
     too_few: Mapping[Script, tuple[int, int]]
+    measured_by: str  # the name of the answer check
 
     @property
     def reached(self) -> bool:
@@ -136,9 +140,10 @@ def calibrate(
     """
     in_force = searcher.corpus.in_force()
     weak = {} if in_force is None else read_thresholds(*in_force)
-    present = {} if in_force is None else read_strengths(in_force[1])
+    check = check or AnswerCheck()
+    present = {} if in_force is None else read_strengths(in_force[1], check)
     alone = [case for case in cases if not case.history]
-    measure = partial(_strength_of, weak=weak, check=check or AnswerCheck())
+    measure = partial(_strength_of, weak=weak, check=check)
     measured = measure_evidence(searcher, alone, mode=mode, k=k, measure=measure, progress=progress)
     if in_force is None or searcher.corpus.generation().id != in_force[0].id:
         raise Busy("Another embedding model became active meanwhile.", remedy="Calibrate again.")
@@ -157,6 +162,7 @@ def calibrate(
         left_aside=len(alone) - len(measured),
         follow_ups=len(cases) - len(alone),
         too_few=too_few,
+        measured_by=check.name,
     )
 
 
@@ -220,18 +226,19 @@ def store_calibration(
         return
     for language, found in kept.items():
         beside = of_mode.get(language) or {}  # how little evidence is too little stays
-        of_mode[language] = {**beside, **_told_of(found, calibration.aims)}
+        of_mode[language] = {**beside, **_told_of(found, calibration)}
     before.pop(OFF, None)
     catalog.generations.keep_setting(
         calibration.generation, SETTING, {**before, calibration.mode: of_mode}, by=by
     )
 
 
-def _told_of(found: LanguageThreshold, aims: Aims) -> dict[str, Any]:
+def _told_of(found: LanguageThreshold, calibration: Calibration) -> dict[str, Any]:
     """What is stored of a threshold: the number that holds, and where it comes from."""
     return {
         "strength": found.threshold,
-        "aims": aims.named(),
+        "by": calibration.measured_by,
+        "aims": calibration.aims.named(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "chosen_on": found.chosen.answerable,
         "answerable": [found.tried.wrong, found.tried.answerable],
@@ -240,9 +247,9 @@ def _told_of(found: LanguageThreshold, aims: Aims) -> dict[str, Any]:
     }
 
 
-def describe_in_force(catalog: Catalog) -> list[str]:
+def describe_in_force(catalog: Catalog, checked_by: str) -> list[str]:
     """What holds for the active generation, for people; if empty, nothing is refused for little
-    evidence.
+    evidence. checked_by: the name of the answer check, whose strengths count.
     """
     found = catalog.generations.in_force()
     if found is None:
@@ -255,14 +262,24 @@ def describe_in_force(catalog: Catalog) -> list[str]:
         lines.append(
             f"{mode} search, questions {NAMES[language]}: refuses evidence below {threshold:.4f} ({since})"
         )
-    for (mode, language), strength in sorted(read_strengths(found[1]).items()):
+    off = is_off(found[1])
+    for mode, language in sorted(product(get_args(Mode), get_args(Script))):
         told = kept.get(mode, {}).get(language, {})
-        if "strength" in told:
+        if "strength" in told and not off:
             lines.append(
-                f"{mode} search, questions {NAMES[language]}: refuses strength below {strength:.4f}"
-                f" (calibrated {told.get('at')})"
+                f"{mode} search, questions {NAMES[language]}: {_describe_strength(told, checked_by)}"
             )
     return lines
+
+
+def _describe_strength(told: Mapping[str, Any], checked_by: str) -> str:
+    by, at = told.get("by", WORDS), told.get("at")
+    if by == checked_by:
+        return f"refuses strength below {told['strength']:.4f} (calibrated {at})"
+    return (
+        f"what was calibrated {at} does not count, for it was measured by {by}"
+        f" and answers are checked by {checked_by}: calibrate again"
+    )
 
 
 def forget_calibration(catalog: Catalog, *, by: Actor) -> bool:

@@ -5,7 +5,7 @@ It knows nothing of documents. `open_model` gives the model that the settings na
 project sees only the Protocol.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from indexes.settings import Settings
@@ -25,3 +25,10 @@ async def open_model(settings: Settings) -> AsyncIterator[LanguageModel | None]:
 
     async with aclosing(VllmModel(settings)) as model:
         yield model
+
+
+async def find_open_routes(settings: Settings, limit_s: float) -> Mapping[str, Sequence[str]]:
+    """For operators: which routes of each configured server answer without a key, by its address."""
+    from service.llm.vllm import find_open_routes as find
+
+    return await find(settings, limit_s)

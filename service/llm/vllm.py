@@ -34,6 +34,8 @@ SPARE_BYTES = 1 << 20  # beside 4 KiB for each token asked for
 OVERLOADED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 NO_ROUTE = frozenset({404, 405, 501})
 REFUSED = frozenset({400, 413, 422})
+GUARDED = ("/v1/models", "/metrics", "/version", "/openapi.json")
+"""What vLLM tells to whoever reaches it, and what its key guards or not."""
 KNOWN_ENDS = frozenset({"stop", "length"})
 
 T = TypeVar("T")
@@ -210,6 +212,29 @@ class VllmServer:
 
     def _next_deadline(self, end: float) -> float:
         return min(end, self._clock() + self._settings.llm_first_token_timeout_s)
+
+
+async def find_open_routes(settings: Settings, limit_s: float) -> dict[str, list[str]]:
+    """By address of a server, those of GUARDED that answer without a key. Raises BadConfiguration."""
+    addresses = _parse_addresses(settings.llm_url or "")
+    async with httpx2.AsyncClient(
+        timeout=httpx2.Timeout(limit_s), trust_env=False, follow_redirects=False
+    ) as client:
+        each = [[_answers(client, address + route) for route in GUARDED] for address in addresses]
+        told = [await asyncio.gather(*asked) for asked in each]
+    return {
+        address: [route for route, is_open in zip(GUARDED, found, strict=True) if is_open]
+        for address, found in zip(addresses, told, strict=True)
+    }
+
+
+async def _answers(client: httpx2.AsyncClient, address: str) -> bool:
+    """Whether it serves this to whoever asks. What cannot be reached does not."""
+    try:
+        async with client.stream("GET", address) as response:
+            return response.status_code == httpx2.codes.OK
+    except httpx2.HTTPError:
+        return False
 
 
 def _form_fields(form: AnswerForm | None) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from indexes.embedder import packaged_answers
-from indexes.embedder.answer_scorer import PACKAGED, load_answer_scorer
+from indexes.embedder.answer_scorer import PACKAGED, WORDS, is_prepared, load_answer_scorer
+from indexes.embedder.vocabulary import read_tokenizer
 from indexes.errors import BadConfiguration
 from indexes.settings import Settings
 from indexes.weights import ANSWER_SCORER
@@ -19,8 +22,25 @@ from tests.indexes.cross_encoders import make_tiny_cross_encoder
 TEXTS = ["pay rises in may", "soup", "pay", ""]
 
 
-def test_without_a_name_there_is_no_scorer() -> None:
-    assert load_answer_scorer(Settings()) is None
+def test_without_a_name_it_is_the_packaged_one_and_words_alone_if_they_are_asked_for() -> None:
+    assert Settings().answer_scorer == PACKAGED
+    assert load_answer_scorer(Settings(answer_scorer=WORDS)) is None
+
+
+def test_one_that_has_to_be_converted_first_is_not_prepared(tmp_path: Path) -> None:
+    assert not is_prepared(Settings(home=tmp_path))
+    assert is_prepared(Settings(home=tmp_path, answer_scorer=WORDS))
+    assert is_prepared(Settings(home=tmp_path, answer_scorer="somebody/some-cross-encoder"))
+
+
+def test_the_same_vocabulary_is_read_once_wherever_it_lies(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(WordLevel({"pay": 0, "soup": 1}, unk_token="pay"))
+    first, second, other = (tmp_path / name for name in ("a.json", "b.json", "c.json"))
+    tokenizer.save(str(first))
+    tokenizer.save(str(second))
+    Tokenizer(WordLevel({"pay": 0}, unk_token="pay")).save(str(other))
+    assert read_tokenizer(first) is read_tokenizer(second)
+    assert read_tokenizer(other) is not read_tokenizer(first)
 
 
 def test_a_name_that_leads_nowhere_is_told_at_the_start(tmp_path: Path) -> None:

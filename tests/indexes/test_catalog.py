@@ -1,16 +1,15 @@
 from typing import Any
 from unittest.mock import Mock
 
-import pysqlite3
 import pytest
 from sqlalchemy import bindparam, inspect, literal, select
 
 from indexes.catalog import Catalog
 from indexes.catalog.database import Database
-from indexes.catalog.engines import check_sqlite
 from indexes.catalog.migrate import migrate, newest_revision
 from indexes.catalog.prepared import Prepared
 from indexes.catalog.schema import metadata
+from indexes.catalog.sqlite_driver import SqliteDriver, check_sqlite
 from indexes.errors import (
     AlreadyExists,
     BadConfiguration,
@@ -25,7 +24,7 @@ from indexes.errors import (
 )
 from indexes.model import Principal, Readers
 from indexes.principals import check_principal
-from tests.databases import catalog_at, only_sqlite
+from tests.databases import catalog_at, only_sqlite, sqlite
 from tests.world import TESTER, World, document
 
 ADA = Principal(name="user:ada")
@@ -47,7 +46,7 @@ def test_migrations_lead_to_exactly_the_schema_that_the_code_uses(tmp_path) -> N
 def test_a_catalog_of_a_newer_version_is_refused_and_left_alone(tmp_path) -> None:
     url = f"sqlite:///{tmp_path}/c.sqlite"
     Catalog.open(url).close()
-    with pysqlite3.connect(str(tmp_path / "c.sqlite")) as connection:
+    with sqlite.connect(str(tmp_path / "c.sqlite")) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaMismatch):
         Catalog.open(url)
@@ -55,8 +54,8 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_alone(tmp_path) -> Non
 
 def test_a_sqlite_with_the_corruption_bug_is_refused() -> None:
     with pytest.raises(UnsafeDatabase):
-        check_sqlite((3, 51, 2))
-    check_sqlite((3, 51, 3))
+        check_sqlite(SqliteDriver(sqlite, (3, 51, 2)))
+    check_sqlite(SqliteDriver(sqlite, (3, 51, 3)))
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://x/y"])

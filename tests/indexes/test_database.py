@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
-import pysqlite3
 import pytest
 from sqlalchemy import QueuePool, create_engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,7 +28,7 @@ from indexes.errors import (
     NotFound,
 )
 from indexes.model import Readers
-from tests.databases import SERVER, only_sqlite
+from tests.databases import SERVER, only_sqlite, sqlite
 from tests.world import TESTER, World, as_bytes, document
 
 WRITERS = 8
@@ -280,7 +279,7 @@ def by_moving(copy: Path, catalog: Path, world: World) -> None:
 
 
 def by_the_backup_of_sqlite(copy: Path, catalog: Path, world: World) -> None:
-    source, target = pysqlite3.connect(copy), pysqlite3.connect(catalog)
+    source, target = sqlite.connect(copy), sqlite.connect(catalog)
     source.backup(target)
     source.close()
     target.close()
@@ -308,7 +307,7 @@ WAYS = [by_moving, by_the_backup_of_sqlite, by_stopping_and_starting, by_removin
 
 
 def saved_copy(world: World, copy: Path) -> None:
-    source, target = pysqlite3.connect(world.home / "catalog.sqlite"), pysqlite3.connect(copy)
+    source, target = sqlite.connect(world.home / "catalog.sqlite"), sqlite.connect(copy)
     source.backup(target)
     source.close()
     target.close()

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from threading import Barrier, Event, Thread, get_ident
 from typing import Any
 
-import pysqlite3
 import pytest
 from sqlalchemy import Connection
 
@@ -29,7 +28,7 @@ from indexes.errors import IndexNotReady, TooOld
 from indexes.model import Principal
 from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
-from tests.databases import only_sqlite
+from tests.databases import only_sqlite, sqlite
 from tests.world import MODES, TESTER, World, as_bytes, building_job
 
 ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
@@ -468,14 +467,14 @@ def test_what_differs_from_the_catalog_is_found_in_the_background_and_at_start(
 
 def copy_of(world: World) -> Any:
     """The catalog as it is now, to be put back."""
-    kept = pysqlite3.connect(":memory:")
-    with pysqlite3.connect(world.home / "catalog.sqlite") as now:
+    kept = sqlite.connect(":memory:")
+    with sqlite.connect(world.home / "catalog.sqlite") as now:
         now.backup(kept)
     return kept
 
 
 def put_back(world: World, kept: Any) -> None:
-    with pysqlite3.connect(world.home / "catalog.sqlite") as now:
+    with sqlite.connect(world.home / "catalog.sqlite") as now:
         kept.backup(now)
 
 

@@ -33,6 +33,7 @@ FILES = (
     "test_originals.py",
     "test_feedback.py",
     "../attack/test_writers.py",
+    "test_backup_postgres.py",
 )
 BATCHES = ("test_batches.py",)
 DIRECTORY = ("../service/test_scim_model.py",)

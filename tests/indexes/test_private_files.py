@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-import pysqlite3
 import pytest
 
 from indexes.catalog import Catalog
 from indexes.errors import BadConfiguration
 from indexes.private_files import keep_private
+from tests.databases import sqlite
 from tests.world import TESTER
 
 
@@ -99,16 +99,16 @@ def test_opening_a_home_again_does_not_drop_the_locks_of_who_has_it(tmp_path: Pa
     """Closing a file drops all locks that the process has on it; SQLite would not notice."""
     file = tmp_path / "home/catalog.sqlite"
     Catalog.open(f"sqlite:///{file}").close()
-    holder = pysqlite3.connect(str(file), isolation_level=None)
+    holder = sqlite.connect(str(file), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     keep_private(file.parent)
     child = os.fork()
     if child == 0:
         try:
-            other = pysqlite3.connect(str(file), isolation_level=None, timeout=0.1)
+            other = sqlite.connect(str(file), isolation_level=None, timeout=0.1)
             other.execute("BEGIN IMMEDIATE")
             os._exit(1)
-        except pysqlite3.OperationalError:
+        except sqlite.OperationalError:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     holder.close()

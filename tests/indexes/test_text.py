@@ -5,6 +5,8 @@ import unicodedata
 
 import pytest
 import regex  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexes.derived.keywords.analysis import Analyser
 from indexes.text import scripts
@@ -97,6 +99,49 @@ def test_korean_words_meet_although_their_endings_differ() -> None:
 def test_sentences_end_as_their_script_ends_them(text: str, ends: list[str]) -> None:
     assert [text[start:end] for start, end in sentences(text)] == ends
     assert all(map(ends_sentence, ends)) == (ends[-1] != "次")
+
+
+WRAPPED = (
+    "Take the gauge out of the alarm chain. The update lasts 8 minutes, and the float must be dry. TG-3 gauges must\n"
+    "not be updated. Every update of a gauge is approved by two people of the department, one of whom is on the\n"
+    "Board of the harbour, and both of them sign.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        (
+            WRAPPED,
+            [
+                "Take the gauge out of the alarm chain.",
+                "The update lasts 8 minutes, and the float must be dry.",
+                "TG-3 gauges must\nnot be updated.",
+                "Every update of a gauge is approved by two people of the department, one of whom is on the\n"
+                "Board of the harbour, and both of them sign.",
+            ],
+        ),
+        # a list of places, a heading above its text, an item after a long line
+        ("Berth office\n12 Quay Street\nLarvik", ["Berth office", "12 Quay Street", "Larvik"]),
+        (
+            "How the gauges of the northern harbour are updated\nTake it out.",
+            ["How the gauges of the northern harbour are updated", "Take it out."],
+        ),
+        (
+            "Everything that has to be carried to the boat before it leaves\n- oars\n- ropes",
+            ["Everything that has to be carried to the boat before it leaves", "- oars", "- ropes"],
+        ),
+    ],
+)
+def test_a_line_that_the_page_broke_ends_no_sentence(text: str, ends: list[str]) -> None:
+    assert [text[start:end] for start, end in sentences(text)] == ends
+
+
+@given(st.integers(0, len(WRAPPED)))
+def test_what_is_appended_changes_the_last_sentence_only(length: int) -> None:
+    before = [WRAPPED[:length][start:end] for start, end in sentences(WRAPPED[:length])]
+    after = [WRAPPED[start:end] for start, end in sentences(WRAPPED)]
+    assert before[:-1] == after[: len(before[:-1])]
 
 
 def test_letters_and_digits_are_compared_without_case_and_signs() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pysqlite3
 import pytest
 from typer.testing import CliRunner
 
@@ -19,6 +18,7 @@ from ingest import requests
 from ingest.cli.ingest import app, ingest_once
 from ingest.isolation.sandbox import Parsers
 from ingest.testing import SpyEmbedder
+from tests.databases import sqlite
 from tests.ingest.pdf_sheet import Sheet
 
 
@@ -104,7 +104,7 @@ class IngestWorld:
 
 
 def query(database: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with contextlib.closing(pysqlite3.connect(str(database))) as connection:
+    with contextlib.closing(sqlite.connect(str(database))) as connection:
         return list(connection.execute(statement, values))
 
 

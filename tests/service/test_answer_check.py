@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.answering.answer_check.kinds import Kind, gives, kind_of
 from service.answering.answer_check.names import Held, find_missing_characters, find_names
@@ -10,7 +12,6 @@ from service.answering.answer_check.never_quoted import answers_nothing, asks
 from service.answering.answer_check.opposites import negates, turned, words_with_opposites
 from service.answering.answer_check.question import read_question
 from service.answering.answer_check.verdict import AnswerCheck, Verdict
-from service.answering.answer_check.weights import WEIGHTS
 from service.answering.extractive import choose_quotes
 from service.answering.prompt import Passage
 from tests.service.given import hit, shown
@@ -41,7 +42,7 @@ def judge(question: str, passages: Sequence[Passage]) -> Verdict:
 
 
 def is_enough(verdict: Verdict) -> bool:
-    return verdict.strength >= WEIGHTS[verdict.asked.language].least_strength
+    return verdict.strength >= verdict.least_strength
 
 
 @pytest.mark.parametrize(
@@ -116,15 +117,40 @@ class _Scorer:
         return [0.999 if self.answers in text else 0.001 for text in texts]
 
 
-def test_a_scorer_changes_the_strength_and_the_scores_of_the_few_best() -> None:
-    question = "What is the prize for a berth in the harbour?"
-    scorer = _Scorer("A berth in the harbour costs")
-    scored, plain = AnswerCheck(scorer).judge(question, CUP), judge(question, CUP)
-    assert AnswerCheck(_Scorer("nothing")).judge(question, CUP).strength < plain.strength
-    assert plain.strength < scored.strength
-    assert scored.sentences[0].sentence.text.startswith("A berth in the harbour costs")
-    assert len(scorer.read) <= 2
-    assert all(text.split("\n")[0] in ("Harbour Cup", "Harbour rules") for text in scorer.read)
+def test_a_scorer_reads_the_best_sentence_and_changes_the_strength() -> None:
+    question = "What does a berth in the harbour cost for the night?"
+    yes, no = _Scorer("A berth in the harbour costs"), _Scorer("nothing")
+    surer, less = (
+        AnswerCheck(yes, "s").judge(question, CUP),
+        AnswerCheck(no, "s").judge(question, CUP),
+    )
+    assert less.strength < surer.strength
+    assert [each.score for each in less.sentences] == [each.score for each in surer.sentences]
+    (read,) = yes.read
+    assert read.startswith("Harbour rules\n")
+    assert "costs twelve crowns" in read
+
+
+@given(
+    asked=st.sampled_from(
+        [
+            ("Who won the Harbour Cup in 2016?", CUP),
+            ("What does a berth in the harbour cost for the night?", CUP),
+            ("Which boat sails to the northern islands?", CUP),
+            ("南江大桥是由谁设计的？", BRIDGE),
+            ("临川市的港口几点开放？", BRIDGE),
+        ]
+    ),
+    count=st.integers(1, 40),
+    seed=st.integers(0, 999),
+)
+def test_words_that_nobody_holds_make_no_question_surer(
+    asked: tuple[str, tuple[Passage, ...]], count: int, seed: int
+) -> None:
+    question, passages = asked
+    made_up = " ".join(f"qz{(seed + 7 * number) % 997}x" for number in range(count))
+    longer = f"{question[:-1]} {made_up}?"
+    assert judge(longer, passages).strength <= judge(question, passages).strength
 
 
 # --- what is asked for --------------------------------------------------------------------------

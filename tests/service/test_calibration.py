@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from indexes.derived.rebuild import rebuild
+from indexes.embedder.answer_scorer import WORDS
 from indexes.errors import BadInput, Busy
 from indexes.model import Principal, SearchResult
 from indexes.testing import HashingEmbedder
@@ -102,17 +103,18 @@ def test_it_holds_at_the_next_question_once_it_is_stored(fresh: World) -> None:
         return not asyncio.run(answerer.answer(Ask(question=question), ada)).abstained
 
     hidden = [case.question for case in cases(range(THINGS // 2, THINGS))]
+    calibration.switch_abstention_off(fresh.catalog, by=TESTER)
     before = list(filter(is_answered, hidden))
     found = calibrate(fresh.searcher, cases(range(THINGS)), aims=FEW_WRONG)
     calibration.store_calibration(fresh.catalog, found, by=TESTER)
     assert before
     assert not any(map(is_answered, hidden))
     assert is_answered(cases([3])[0].question)
-    (line,) = calibration.describe_in_force(fresh.catalog)
+    (line,) = calibration.describe_in_force(fresh.catalog, WORDS)
     assert f"{found.findings['en'].threshold:.4f}" in line
     assert calibration.forget_calibration(fresh.catalog, by=TESTER)
     assert not calibration.forget_calibration(fresh.catalog, by=TESTER)
-    assert is_answered(before[0])
+    assert calibration.describe_in_force(fresh.catalog, WORDS) == []
 
 
 def test_the_same_questions_give_the_same_thresholds(fresh: World) -> None:
@@ -146,7 +148,7 @@ def test_one_calibration_leaves_those_of_other_languages_and_ways_of_searching(
         by=TESTER,
     )
     calibration.store_calibration(fresh.catalog, replace(made, findings={"zh": finding}), by=TESTER)
-    lines = calibration.describe_in_force(fresh.catalog)
+    lines = calibration.describe_in_force(fresh.catalog, WORDS)
     assert [line.split(":")[0] for line in lines] == [
         "dense search, questions in languages other than Chinese",
         "hybrid search, questions in languages other than Chinese",
@@ -158,9 +160,9 @@ def test_it_can_be_switched_off_until_it_is_calibrated_again(fresh: World) -> No
     made = calibrate(fresh.searcher, cases(range(THINGS)), aims=FEW_WRONG)
     calibration.store_calibration(fresh.catalog, made, by=TESTER)
     calibration.switch_abstention_off(fresh.catalog, by=TESTER)
-    assert calibration.describe_in_force(fresh.catalog) == []
+    assert calibration.describe_in_force(fresh.catalog, WORDS) == []
     calibration.store_calibration(fresh.catalog, made, by=TESTER)
-    assert len(calibration.describe_in_force(fresh.catalog)) == 1
+    assert len(calibration.describe_in_force(fresh.catalog, WORDS)) == 1
 
 
 def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
@@ -168,11 +170,11 @@ def test_what_comes_with_the_model_is_told_as_such(tmp_path: Path) -> None:
     fingerprint = world.embedder.fingerprint
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PACKAGED, fingerprint, {("hybrid", "en"): 0.61})
-        assert [line[-22:] for line in calibration.describe_in_force(world.catalog)] == [
+        assert [line[-22:] for line in calibration.describe_in_force(world.catalog, WORDS)] == [
             "(comes with the model)"
         ]
         calibration.switch_abstention_off(world.catalog, by=TESTER)
-        assert calibration.describe_in_force(world.catalog) == []
+        assert calibration.describe_in_force(world.catalog, WORDS) == []
     world.close()
 
 
@@ -319,13 +321,13 @@ def test_a_calibrated_threshold_refuses_what_a_low_one_that_came_with_the_model_
     fresh: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        packaged = {("hybrid", "en"): 0.1}
-        patch.setattr(calibration, "read_strengths", lambda settings: packaged)
+        packaged = {("hybrid", "en"): 0.001}
+        patch.setattr(calibration, "read_strengths", lambda settings, check: packaged)
         english = calibrate(
             fresh.searcher, cases(range(THINGS)), aims=Aims(precision=0.8)
         ).findings["en"]
     assert english.present is not None
-    assert english.present.threshold == 0.1
+    assert english.present.threshold == 0.001
     assert english.present.refuses_almost_nothing
     assert (english.tried.recall.value or 0) > 0.8
 
@@ -344,9 +346,9 @@ def test_an_aim_that_cannot_be_reached_is_told_and_nothing_is_kept(fresh: World)
     assert "cannot be reached; the nearest is" in told
     assert "To refuse every question has no lower F1" in told
     calibration.store_calibration(fresh.catalog, found, by=TESTER)
-    assert calibration.describe_in_force(fresh.catalog) == []
+    assert calibration.describe_in_force(fresh.catalog, WORDS) == []
     calibration.store_calibration(fresh.catalog, found, by=TESTER, anyway=True)
-    (line,) = calibration.describe_in_force(fresh.catalog)
+    (line,) = calibration.describe_in_force(fresh.catalog, WORDS)
     assert f"{found.findings['en'].threshold:.4f}" in line
 
 
@@ -357,7 +359,7 @@ def test_a_language_that_misses_the_aim_keeps_its_threshold_while_another_gets_o
     english = made.findings["en"]
     both = replace(made, findings={"en": english, "zh": replace(english, reached=False)})
     calibration.store_calibration(fresh.catalog, both, by=TESTER)
-    (line,) = calibration.describe_in_force(fresh.catalog)
+    (line,) = calibration.describe_in_force(fresh.catalog, WORDS)
     assert "other than Chinese" in line
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -254,14 +254,31 @@ def test_a_question_in_another_language_has_no_strength_to_refuse_it_by(world: W
     assert measure_strength(ZH, world.search("ada", ZH, k=8), AnswerCheck()) == float("inf")
 
 
+class _Sure:
+    """A scorer for which everything answers."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        return [0.9 for _ in texts]
+
+
 def test_strengths_come_with_the_check_and_can_be_switched_off() -> None:
-    packaged = read_strengths({})
+    check = AnswerCheck()
+    packaged = read_strengths({}, check)
     assert set(packaged) == {
         (mode, language) for mode in ("hybrid", "dense", "keyword") for language in ("en", "zh")
     }
     kept: dict[str, Any] = {"dense": {"zh": {"threshold": 0.8, "strength": 0.5}}}
-    assert read_strengths({SETTING: kept}) == {**packaged, ("dense", "zh"): 0.5}
-    assert read_strengths({SETTING: {**kept, "off": True}}) == {}
+    assert read_strengths({SETTING: kept}, check) == {**packaged, ("dense", "zh"): 0.5}
+    assert read_strengths({SETTING: {**kept, "off": True}}, check) == {}
+
+
+def test_a_strength_counts_only_for_the_check_that_measured_it() -> None:
+    words, scored = AnswerCheck(), AnswerCheck(_Sure(), "packaged")
+    assert read_strengths({}, words) != read_strengths({}, scored)
+    for by, counts_for, not_for in (("packaged", scored, words), ("words", words, scored)):
+        kept = {SETTING: {"dense": {"zh": {"strength": 0.123, "by": by}}}}
+        assert read_strengths(kept, counts_for)["dense", "zh"] == 0.123
+        assert read_strengths(kept, not_for) == read_strengths({}, not_for)
 
 
 # --- hidden or absent ---------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from indexes import durable
 from indexes.catalog.audit.chain import NOTHING, Entry, Head, extend, find_head
 from indexes.catalog.audit.seals import SealingKey, seal_head
+from indexes.catalog.copying import shrink
 from indexes.catalog.database import Database
 from indexes.catalog.schema import audit_chains, audit_records, audit_seals
 from indexes.errors import CatalogUnavailable
@@ -69,6 +70,11 @@ class Trail:
     def database(self) -> Database:
         return self._database
 
+    @property
+    def file(self) -> Path | None:
+        """Of its own database, if it has one."""
+        return self._file
+
     def record(self, *entries: Entry) -> None:
         """Returns once they are written, in this order and with nothing of this caller's between.
 
@@ -99,6 +105,10 @@ class Trail:
                 with self._database.appending() as connection:
                     seal_head(connection, self._head, key)
                 self._unsealed = 0
+
+    def shrink(self) -> None:
+        """What was pruned is in no byte of its file any more. Raises Busy."""
+        shrink(self._database)
 
     def close(self) -> None:
         self.sync()

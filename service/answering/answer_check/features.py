@@ -202,7 +202,7 @@ def _words(
     missing = given.missing.words
     beyond = reading.share_beyond(given.title, sentence.forms)
     beyond_far = reading.share_beyond(given.title, given.around)
-    return 1.0, own, near - own, far - near, float(missing == 0.0), missing, beyond, beyond_far
+    return 1.0, own, near, far, float(missing == 0.0), missing, beyond, beyond_far
 
 
 def _names(reading: _Reading, sentence: Sentence, given: Surroundings) -> tuple[float, ...]:
