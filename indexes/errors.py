@@ -42,6 +42,7 @@ ClearanceError
 │   └── GeneratorBroken       it answered with something that is no answer
 └── CorpusError               the corpus itself
     ├── ModelMismatch         the index was built with another embedding model
+    ├── VectorsDiffer         new vectors find too little of what the former ones find
     ├── SchemaMismatch        the catalog was written by a newer version
     ├── UnsafeDatabase        a database library with a known corruption bug
     ├── CatalogUnavailable    its database cannot be reached or used (retry)
@@ -256,6 +257,10 @@ class CorpusError(ClearanceError):
 
 class ModelMismatch(CorpusError):
     """The index was built with another embedding model."""
+
+
+class VectorsDiffer(CorpusError):
+    """The new vectors find too little of what the former ones find."""
 
 
 class SchemaMismatch(CorpusError):

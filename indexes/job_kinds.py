@@ -76,3 +76,6 @@ class RebuildRequest(_Request):
     """What to build the indexes with."""
 
     model: str | None = None  # to embed anew with; None: from the vectors that are stored
+    fingerprint: str | None = None  # of the vectors that are wanted; None: what the settings give
+    least_overlap: float | None = None  # with what the former vectors find; None: by the settings
+    anyway: bool = False  # switch whatever the comparison says

@@ -165,6 +165,7 @@ class JobRunner:
         self._turn = turn
         self._wake = Event()
         self._stopping = Event()
+        self._at_work: Job | None = None
         self._thread = Thread(target=self._run_in_background, name="jobs", daemon=True)
 
     def enqueue(self, kind: str, payload: Mapping[str, Any], *, by: Actor) -> Job:
@@ -184,12 +185,22 @@ class JobRunner:
         """Does jobs in a thread until `stop`, also after the catalog was out of reach."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Takes no more jobs. The one at work is told to end, and then waits for another runner."""
+    def tell_to_stop(self) -> None:
+        """Takes no more jobs, and tells the one at work to end. Returns at once."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self) -> None:
+        """Takes no more jobs. The one at work is told to end, and then waits for another runner;
+        also if its handler does not end in time: what it still writes to the job is refused.
+        """
+        self.tell_to_stop()
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT_S)
+        at_work = self._at_work
+        if at_work is not None and self._thread.is_alive():
+            with suppress(ClearanceError):
+                self._jobs.release(at_work, by=self._by)
 
     def run(self, *, once: bool = False) -> None:
         """Does jobs in the calling thread until `stop`; with `once`, until none waits.
@@ -238,12 +249,15 @@ class JobRunner:
             )
             return
         attempt = Attempt(self._jobs, job, by=self._by, claimed=claimed, stopping=self._stopping)
+        self._at_work = job
         try:
             write_ending = self._handle(job, attempt)
             attempt.write()
             write_ending()
         except LeaseLost as error:
             log.warning("job lost", extra={"fields": _log_fields(job, error)})
+        finally:
+            self._at_work = None
 
     def _handle(self, job: Job, attempt: Attempt) -> Callable[[], None]:
         """Has the job done. Returns what writes down how it ended. Raises LeaseLost."""
@@ -267,6 +281,41 @@ class JobRunner:
                 self._jobs.give_back(job, by=self._by)
             raise
         return partial(self._jobs.finish, job, result, by=self._by)
+
+
+def do_here(
+    jobs: Jobs,
+    kind: str,
+    payload: Mapping[str, Any],
+    handle: Callable[[Attempt], Mapping[str, Any]],
+    *,
+    by: Actor,
+) -> None:
+    """Do a job in the calling thread, as a command does. An interrupt gives it back to the queue,
+    for whoever takes it up next.
+
+    Raises what the handler raises, and Busy while somebody does the same.
+    """
+    claimed = time.monotonic()
+    job = jobs.begin(kind, payload, LEASE_S, by=by)
+    attempt = Attempt(jobs, job, by=by, claimed=claimed, stopping=Event())
+    try:
+        with attempt.keep_lease():
+            result = handle(attempt)
+        attempt.write()
+    except Exception as error:
+        if attempt.lost:
+            raise LeaseLost from error
+        if attempt.cancelled:
+            jobs.end_cancelled(job, by=by)
+        else:
+            jobs.fail(job, error_text(error), by=by)
+        raise
+    except BaseException:
+        with suppress(ClearanceError):
+            jobs.give_back(job, by=by)
+        raise
+    jobs.finish(job, result, by=by)
 
 
 def error_text(error: Exception) -> str:

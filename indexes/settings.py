@@ -127,6 +127,18 @@ class Settings(BaseSettings):
         " `openvino` (8 bits) if the processor multiplies 8-bit numbers, else `openvino-float32`."
         " `torch`: any model, GPU; the others: models of the BERT family.",
     )
+    embedding_follows: Literal["settings", "catalog"] = Field(
+        "settings",
+        description="Whose embedding model is used if the catalog's vectors are of another one than"
+        " CLEARANCE_EMBEDDING_MODEL: `settings` refuses to start and says what to do; `catalog` uses the catalog's.",
+    )
+    rebuild_least_overlap: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="Of the best hits of sampled questions, the share beyond chance that a new embedding model has"
+        " to find, too; with less, a rebuild does not switch to it.",
+    )
     embedding_query_prefix: str | None = Field(
         None, description="Overrides the query prompt that the model's folder names."
     )

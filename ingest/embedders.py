@@ -3,15 +3,19 @@
 import threading
 
 from indexes.catalog import Catalog
-from indexes.embedder import CounterRecipe, Embedder, LoadEmbedder
+from indexes.embedder import CounterRecipe, Embedder, LoadEmbedder, load_in_use
 from indexes.errors import ModelMismatch
 from indexes.model import Actor, IndexGeneration
+from indexes.settings import Settings
 
 
 class Embedders:
     """The embedder of the settings, and those of generations under construction."""
 
-    def __init__(self, catalog: Catalog, model: str, load: LoadEmbedder, *, by: Actor) -> None:
+    def __init__(
+        self, catalog: Catalog, model: str | Settings, load: LoadEmbedder, *, by: Actor
+    ) -> None:
+        """model: by its name, or the settings that say which one."""
         self._catalog = catalog
         self._by = by
         self._model = model
@@ -30,7 +34,10 @@ class Embedders:
         with self._lock:
             if self._main is None:
                 active = self._catalog.generations.active()
-                embedder = self._load(self._model, active.fingerprint if active else None)
+                if isinstance(self._model, Settings):
+                    embedder = load_in_use(self._load, self._model, active)
+                else:
+                    embedder = self._load(self._model, active.fingerprint if active else None)
                 self._catalog.generations.ensure(
                     embedder.name, embedder.fingerprint, embedder.dimension, by=self._by
                 )

@@ -93,6 +93,8 @@ class IngestReport:
     missing: int = 0  # documents whose files are gone, and that stay
     # name and root of each that was ingested
     sources: list[dict[str, str]] = field(default_factory=list)
+    # generations under construction that nobody builds, and that got no vectors
+    abandoned: tuple[int, ...] = ()
     interrupted: bool = False
     # of the processes that parsed; None if nothing had to be parsed
     confinement: Confinement | None = None
@@ -150,6 +152,7 @@ class IngestReport:
             "confinement": None if self.confinement is None else self.confinement.as_dict(),
             "sources": self.sources,
             "missing": self.missing,
+            "abandoned_generations": list(self.abandoned),
             "totals": self.totals,
             "lacking": len(self.lacking),
             "losses": [asdict(loss) for loss in self.losses],
@@ -169,6 +172,9 @@ class IngestReport:
         for outcome in noted:
             yield from _describe(outcome)
         yield from (printable(f"! {each}") for each in self.unknown)
+        for number in self.abandoned:
+            yield f"! Nobody builds generation {number} any more, so nothing was embedded for it:"
+            yield "           → clearance generations list says how to go on with it, or to end it."
         if not (self.outcomes or self.missing):
             if not (self.error or self.interrupted):
                 yield "There are no documents to ingest here."

@@ -73,6 +73,7 @@ def perform_ingest(
             catalog=catalog, settings=settings, embedders=embedders, parsers=told, by=by
         )
         _carry_out(planned, tools, report)
+    report.abandoned = tuple(each.id for each in catalog.generations.abandoned())
 
 
 def _name_sources(roots: Sequence[Root], report: IngestReport) -> None:

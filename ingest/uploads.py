@@ -144,7 +144,7 @@ def _read(pending: PendingUpload, attempt: Attempt, tools: UploadTools) -> dict[
     """What came of each file."""
     settings, catalog, by = tools.settings, tools.catalog, attempt.asked_by
     report = IngestReport(watcher=AttemptWatcher(attempt), go_on=attempt.check)
-    embedders = Embedders(catalog, settings.embedding_model, tools.load, by=by)
+    embedders = Embedders(catalog, settings, tools.load, by=by)
     request = IngestRequest(paths=(pending.source.root.joinpath(*pending.parts),))
     perform_ingest(request, settings, catalog, embedders, report, tools.make_parsers, by=by)
     report.close()

@@ -77,7 +77,7 @@ def ingest_handler(
     def ingest(payload: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
         request, by = IngestRequest.of(payload), attempt.asked_by
         report = IngestReport(watcher=AttemptWatcher(attempt), go_on=attempt.check)
-        embedders = Embedders(catalog, settings.embedding_model, load, by=by)
+        embedders = Embedders(catalog, settings, load, by=by)
         perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=by)
         report.close()
         lines = deque(report.lines(), MAX_LISTED)  # the totals come last

@@ -191,8 +191,7 @@ async def open_runtime(
             if waits_for_scorer or is_prepared(settings):
                 scorer = await to_thread.run_sync(load_answer_scorer, settings)
             active = await to_thread.run_sync(catalog.generations.active)
-            made = active.fingerprint if active else None
-            embedder = await to_thread.run_sync(load, settings.embedding_model, made)
+            embedder = await to_thread.run_sync(embedding.load_in_use, load, settings, active)
         searcher = await to_thread.run_sync(
             _open_searcher, catalog, embedder, settings, load, precedence
         )
@@ -208,7 +207,7 @@ async def open_runtime(
             model=model,
             meaning=make_meaning(embedder),
             check=AnswerCheck(scorer, settings.answer_scorer),
-            jobs=RebuildJobs(catalog, load),
+            jobs=RebuildJobs(catalog, load, settings.rebuild_least_overlap),
             blobs=BlobFolder(settings.home),
             metrics=metrics or Metrics(),
             health=Health(catalog.reachable),

@@ -18,7 +18,7 @@ from indexes.derived import rebuild
 from indexes.errors import AlreadyExists, BadInput, IndexDamaged, NotFound
 from indexes.model import Principal, Readers
 from indexes.testing import HashingEmbedder
-from tests.world import TESTER, document
+from tests.world import TESTER, building_job, document
 
 USERS = ("ada", "bob", "eve")
 GROUPS = ("hr", "eng", "all")
@@ -398,14 +398,15 @@ def _do_template(catalog: Catalog, allow: list[str], deny: list[str]) -> None:
 
 def _do_begin(catalog: Catalog) -> None:
     other = _other(catalog)
-    catalog.generations.begin(other.name, other.fingerprint, other.dimension, by=TESTER)
+    job = building_job(catalog)
+    catalog.generations.begin(other.name, other.fingerprint, other.dimension, by=TESTER, job=job)
 
 
 def _do_ready(catalog: Catalog) -> None:
     """As far as `rebuild` comes before it switches."""
     other = _other(catalog)
     generation = catalog.generations.begin(
-        other.name, other.fingerprint, other.dimension, by=TESTER
+        other.name, other.fingerprint, other.dimension, by=TESTER, job=building_job(catalog)
     )
     rebuild._embed_all(catalog, generation, other, lambda done, total: None, TESTER)
     catalog.generations.announce(generation, by=TESTER)
@@ -421,7 +422,8 @@ def _do_switch(catalog: Catalog) -> None:
             except IndexDamaged:
                 break
             return
-    rebuild.rebuild(catalog, other.name, lambda name, *_: EMBEDDERS[name], grace_s=0, by=TESTER)
+    how = rebuild.Switching(grace_s=0, least_overlap=None, job=building_job(catalog))
+    rebuild.rebuild(catalog, other.name, lambda name, *_: EMBEDDERS[name], by=TESTER, switching=how)
 
 
 def _other(catalog: Catalog) -> QuickEmbedder:

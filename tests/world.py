@@ -11,6 +11,7 @@ from tempfile import mkdtemp
 
 from indexes.catalog import Catalog
 from indexes.catalog.filters import Filters
+from indexes.job_kinds import REBUILD
 from indexes.model import Actor, Chunk, Document, Mode, PageMark, Principal, Readers, SearchResult
 from indexes.search.searcher import Searcher
 from indexes.settings import Settings
@@ -127,6 +128,14 @@ class World:
 
     def close(self) -> None:
         self.catalog.close()
+
+
+def building_job(catalog: Catalog) -> str:
+    """The id of a job that somebody is doing: what it builds is no abandoned generation."""
+    for job in catalog.jobs.latest(50):
+        if job.kind == REBUILD and job.state == "running":
+            return job.id
+    return catalog.jobs.begin(REBUILD, {"model": "tested"}, 3600, by=TESTER).id
 
 
 def as_bytes(result: SearchResult) -> bytes:

@@ -56,7 +56,6 @@ def vectors_as_bytes(
     generation: IndexGeneration,
     by_generation: "Mapping[int, Vectors]",
 ) -> bytes:
-    import numpy as np
 
     matrix = by_generation.get(generation.id)
     if matrix is None:
@@ -70,10 +69,17 @@ def vectors_as_bytes(
         )
     if 4 * matrix.size > MAX_VECTOR_BYTES:
         raise BadInput(f"It has {len(document.chunks):,} passages, more than one document may.")
+    check_unit_length(matrix)
+    return matrix.astype("<f4").tobytes()
+
+
+def check_unit_length(matrix: "Vectors") -> None:
+    """Raises BadInput."""
+    import numpy as np
+
     # NaN fails this too
     if not np.all(np.abs(np.linalg.norm(matrix, axis=1) - 1) < _UNIT_TOLERANCE):
         raise BadInput("The vectors are not of unit length.")
-    return matrix.astype("<f4").tobytes()
 
 
 def select_head(uri: str) -> Select[Any]:

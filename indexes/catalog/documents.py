@@ -14,6 +14,7 @@ from indexes.catalog.changes import note_document, note_documents
 from indexes.catalog.database import Database, in_batches
 from indexes.catalog.document_rows import (
     check_document,
+    check_unit_length,
     delete_document,
     replace_vectors,
     select_head,
@@ -202,8 +203,10 @@ class Documents:
         by: Actor,
     ) -> None:
         """Vectors of a generation under construction; a document that changed since (another token)
-        is left out.
+        is left out. Raises BadInput for vectors that are not of unit length.
         """
+        for _, matrix in by_document.values():
+            check_unit_length(matrix)
         with self._database.writing(by) as connection:
             for document_id, (token, matrix) in by_document.items():
                 same = select(documents.c.id).where(

@@ -181,21 +181,28 @@ class IndexInput:
         )
 
     def documents_without_vectors(
-        self, generation: IndexGeneration, limit: int
+        self, generation: IndexGeneration, limit: int, after: int = 0
     ) -> list[tuple[int, bytes]]:
         """(document id, token) of documents without vectors in a generation, at most `limit`, by
-        id.
+        id. after: only higher ids, so that a walk over all does not begin anew each time.
         """
         has = exists().where(
             vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id
         )
         wanted = (
             select(documents.c.id, documents.c.token)
-            .where(~has)
+            .where(~has, documents.c.id > after)
             .order_by(documents.c.id)
             .limit(limit)
         )
         return [(row[0], row[1]) for row in self._connection.execute(wanted)]
+
+    def count_documents_without_vectors(self, generation: IndexGeneration) -> int:
+        """How many documents have no vectors in a generation, for operators."""
+        has = exists().where(
+            vectors.c.document_id == documents.c.id, vectors.c.generation_id == generation.id
+        )
+        return self._connection.scalar(select(func.count()).select_from(documents).where(~has)) or 0
 
     def document_count(self) -> int:
         """How many documents there are, for progress reports to operators."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, insert, or_, select, update
 
 from indexes.catalog.audit.changes import record_change
 from indexes.catalog.database import Database, actor_of
 from indexes.catalog.document_rows import new_public_id
 from indexes.catalog.schema import jobs, uploads
-from indexes.errors import Conflict, LeaseLost, NotFound
+from indexes.errors import Busy, Conflict, LeaseLost, NotFound
+from indexes.job_kinds import REBUILD
 from indexes.model import Actor
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -99,6 +100,35 @@ class Jobs:
             )
         return None if row is None else _job_of(row)
 
+    def begin(self, kind: str, payload: Mapping[str, Any], lease_s: float, *, by: Actor) -> Job:
+        """A job that whoever asks for it does: one of this kind for the same model that waits or was
+        left behind, with this payload from now on; else a new one.
+
+        Raises Busy while somebody does one for the same model.
+        """
+        now = datetime.now(UTC)
+        of_kind = jobs.c.kind == kind, jobs.c.state.in_(("queued", "running"))
+        with self._database.writing(by) as connection:
+            found = connection.execute(select(jobs).where(*of_kind).order_by(jobs.c.id)).mappings()
+            same = [row for row in found if row["payload"].get("model") == payload.get("model")]
+            for row in same:
+                if row["state"] == "running" and row["lease_until"] >= now:
+                    raise Busy(
+                        f"The job {row['public_id']} does that already.",
+                        remedy=f"How far it is: clearance jobs show {row['public_id']}",
+                    )
+            job = _job_of(same[0]) if same else add_job(connection, kind, payload)
+            taken: dict[str, Any] = {
+                "state": "running",
+                "fence": jobs.c.fence + 1,
+                "payload": dict(payload),
+            }
+            # somebody may have told the one that it was to end; whoever asks now wants it done
+            taken |= {"cancel_requested": 0, "updated_at": now}
+            taken |= {"lease_until": now + timedelta(seconds=lease_s)}
+            mine = update(jobs).where(jobs.c.public_id == job.id).values(**taken)
+            return _job_of(connection.execute(mine.returning(jobs)).mappings().one())
+
     def progress(
         self, job: Job, done: int, total: int, *, lease_s: float = 60.0, by: Actor
     ) -> None:
@@ -128,6 +158,12 @@ class Jobs:
         Raises LeaseLost if another worker has taken the job over.
         """
         self._update(job, state="queued", fence=job.fence - 1, lease_until=None, by=by)
+
+    def release(self, job: Job, *, by: Actor) -> None:
+        """It waits again, though whoever did it may still be at work for a moment: what that still
+        writes to the job is refused. Raises LeaseLost if another worker has taken the job over.
+        """
+        self._update(job, state="queued", lease_until=None, by=by)
 
     def _update(self, job: Job, *, by: Actor, **values: Any) -> None:
         mine = jobs.c.public_id == job.id, jobs.c.fence == job.fence, jobs.c.state == "running"
@@ -186,11 +222,24 @@ def cancel_job(connection: Connection, job: Job) -> Job:
     values: dict[str, Any] = {"cancel_requested": 1, "updated_at": datetime.now(UTC)}
     # a worker that was interrupted has put a file into its place: the next one takes it out
     begun = select(uploads.c.job_id).where(uploads.c.job_id == job.id, uploads.c.blob_id.is_(None))
-    if job.state == "queued" and connection.scalar(begun) is None:
-        values["state"] = "cancelled"
+    waits = job.state == "queued" and connection.scalar(begun) is None
+    if waits or (job.kind == REBUILD and not is_done_now(connection, job)):
+        values |= {"state": "cancelled", "lease_until": None}
     connection.execute(update(jobs).where(jobs.c.public_id == job.id).values(values))
     record_change(connection, "job.cancelled", job.id)
     return find_job(connection, job.id)
+
+
+def is_done_now(connection: Connection, job: Job) -> bool:
+    """Whether a worker has it, and keeps its lease."""
+    kept = live_jobs().where(jobs.c.public_id == job.id)
+    return connection.scalar(kept) is not None
+
+
+def live_jobs() -> Select[Any]:
+    """The public ids of jobs that a worker has and keeps."""
+    kept = jobs.c.state == "running", jobs.c.lease_until >= datetime.now(UTC)
+    return select(jobs.c.public_id).where(*kept)
 
 
 def _job_of(row: RowMapping) -> Job:

@@ -183,6 +183,8 @@ generations = _table(
     Column("state", String(16), nullable=False),  # building | ready | active | retired
     Column("settings", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("job_id", String(32)),  # the job that builds it or built it; its public id
+    Column("activated_at", Moment),  # when searches began to use it, the last time
     Index(
         "ix_generations_one_active",
         "state",

@@ -1,6 +1,5 @@
 """Administration from the command line: users, groups, keys, rebuild."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +13,9 @@ from indexes.cli import audit, home
 from indexes.cli.common import Json, command_line_actor, open_catalog, print_result, warn
 from indexes.cli.doctor.command import doctor
 from indexes.cli.documents import documents
+from indexes.cli.generations import generations, rebuild_command
 from indexes.cli.jobs import jobs
 from indexes.cli.keys import keys
-from indexes.cli.terminal import show_progress
 from indexes.errors import BadInput
 from indexes.scopes import OF_PEOPLE
 
@@ -35,6 +34,8 @@ app.add_typer(keys, name="keys")
 app.add_typer(documents, name="documents")
 app.add_typer(jobs, name="jobs")
 app.add_typer(audit.app, name="audit")
+app.add_typer(generations, name="generations")
+app.command("rebuild")(rebuild_command)
 app.add_typer(home.app)
 app.command("doctor")(doctor)
 
@@ -286,28 +287,6 @@ def explain_access(
     with open_catalog() as catalog:
         told = catalog.explain(user, document, group or ())
     print_result(asdict(told), list(told.lines()), as_json)
-
-
-@app.command("rebuild")
-def rebuild_command(
-    model: Annotated[
-        str | None, typer.Option(help="Re-embed with this model, then switch to it.")
-    ] = None,
-) -> None:
-    """Build the derived indexes anew from the catalog. Questions go on being answered meanwhile."""
-    from indexes.derived.rebuild import rebuild
-    from indexes.embedder import embedder_loader
-
-    load = embedder_loader(configuration.load())
-    doing = "Embedding" if model else "Rebuilding"
-    with open_catalog() as catalog, show_progress(sys.stderr, doing) as shown:
-        generation = rebuild(catalog, model, load, shown.update, by=command_line_actor())
-    if model:
-        typer.echo(
-            f"Searches now use {generation.model}. Set CLEARANCE_EMBEDDING_MODEL={generation.model} for restarts."
-        )
-    else:
-        typer.echo("Every running service builds its indexes anew; the next start does too.")
 
 
 @app.command("verify")

@@ -59,13 +59,15 @@ class Corpus:
         folder: Path | None,
         stores: VectorStores,
         precedence: Precedence | None = None,
+        have_model: Callable[[IndexGeneration], None] = lambda generation: None,
     ) -> None:
         """stores: makes those that hold the vectors. precedence: knows who waits for an answer; if
-        None, only searches here count.
+        None, only searches here count. have_model: loads the model of a generation before it is
+        searched here.
         """
         self.catalog = catalog
         self.held = HeldIndexes(catalog, folder, stores)
-        self.switch = GenerationSwitch(self.held)
+        self.switch = GenerationSwitch(self.held, have_model)
         self.maintenance = Maintenance(self.held, self.switch)
         self.precedence = precedence or Precedence()
         self._views = Views(catalog.history_secret)

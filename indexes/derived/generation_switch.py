@@ -1,6 +1,6 @@
 """The switch to another generation of vectors: loaded beside the former, exchanged in one step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from indexes.catalog.index_input import Mark
@@ -15,8 +15,10 @@ from indexes.model import IndexGeneration
 class GenerationSwitch:
     """Threads share it."""
 
-    def __init__(self, held: HeldIndexes) -> None:
+    def __init__(self, held: HeldIndexes, have_model: Callable[[IndexGeneration], None]) -> None:
+        """have_model: told of each generation before it is searched here, to load its model."""
         self._held = held
+        self._have_model = have_model
         self._under_way: set[int] = set()  # generations that a thread is about to switch to
         self._prepared: dict[int, tuple[Mark, VectorStore]] = {}  # by generation, in which state
 
@@ -27,10 +29,17 @@ class GenerationSwitch:
         with self._held.slow_work:
             if generation.id in self._prepared:
                 return
+            self._have_model(generation)
             with self._held.catalog.reading() as state:
                 vectors = empty_vectors(state, generation, self._held.stores)
                 align_vectors(vectors, state, generation)
             self._prepared[generation.id] = state.mark, vectors
+
+    def forget_others(self, generations: Collection[int]) -> None:
+        """Give the memory back of vectors that will not be switched to."""
+        with self._held.slow_work:
+            for other in self._prepared.keys() - set(generations):
+                self._prepared.pop(other, None)
 
     @contextmanager
     def prepare_active(self) -> Iterator[None]:

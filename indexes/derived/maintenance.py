@@ -10,6 +10,7 @@ from indexes.derived.held_indexes import HeldIndexes
 from indexes.derived.indexes import DerivedIndexes
 from indexes.derived.persistence import save_indexes
 from indexes.derived.vectors.store import LearnsTopics
+from indexes.errors import IndexDamaged
 from indexes.model import MAINTENANCE, IndexGeneration
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,20 @@ class Maintenance:
             wanted = state.rebuild_number()
         if wanted > self._held.current.rebuild_number:
             self.rebuild()
-        for generation in self._held.catalog.generations.writable():
-            if generation.state == "ready":
-                self._switch.prepare(generation)
+        self._prepare_switch()
         self._have_topics(stop)
         self._health.check_some(stop)
+
+    def _prepare_switch(self) -> None:
+        """Load what will be searched soon; forget what was loaded and will not."""
+        writable = self._held.catalog.generations.writable()
+        ready = [generation for generation in writable if generation.state == "ready"]
+        self._switch.forget_others([generation.id for generation in writable])
+        for generation in ready:
+            try:
+                self._switch.prepare(generation)
+            except IndexDamaged as error:  # a document came without its vectors: it is made first
+                log.info("generation %d is not loaded yet: %s", generation.id, error)
 
     def save(self) -> None:
         """Write a checkpoint of what is in memory, so that the next start is fast."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.artifacts import Report
+from indexes.model import IndexGeneration
 from indexes.settings import Settings
 
 if TYPE_CHECKING:
@@ -154,6 +155,25 @@ def embedder_loader(settings: Settings, report: Report = log.info) -> LoadEmbedd
             return loaded[model, fingerprint]
 
     return load_model
+
+
+def load_in_use(
+    load_embedder: LoadEmbedder, settings: Settings, active: IndexGeneration | None
+) -> Embedder:
+    """The embedder to begin with: that of the settings, or, if they say so, that of the active
+    generation. The caller compares.
+    """
+    if active is None:
+        return load_embedder(settings.embedding_model)
+    name = settings.embedding_model
+    if settings.embedding_follows == "catalog" and active.model != name:
+        log.warning(
+            "The settings name the embedding model %s; the catalog is searched with %s, which is used.",
+            name,
+            active.model,
+        )
+        name = active.model
+    return load_embedder(name, active.fingerprint)
 
 
 def available_threads() -> int:

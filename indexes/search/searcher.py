@@ -90,10 +90,14 @@ class Searcher:
         catalog.generations.ensure(
             embedder.name, embedder.fingerprint, embedder.dimension, by=MAINTENANCE
         )
-        self.corpus = Corpus(
-            catalog, settings.home / IN_HOME, stores or vector_stores(settings), precedence
-        )
         self._embedders = _Embedders(embedder, load_embedder)
+        self.corpus = Corpus(
+            catalog,
+            settings.home / IN_HOME,
+            stores or vector_stores(settings),
+            precedence,
+            self._embedders.load_ahead,
+        )
         self._positions = Positions(catalog.history_secret, catalog.former_history_secrets)
         self._reranker = reranker
         self._settings = settings
@@ -409,16 +413,26 @@ class _Embedders:
 
     def of(self, generation: IndexGeneration) -> Embedder:
         """Raises ModelMismatch when the generation's model cannot be had."""
-        with self._lock:
-            known = self._by_fingerprint.get(generation.fingerprint)
-            if known is None and self._load is not None:
-                known = self._load(generation.model, generation.fingerprint)
-                self._by_fingerprint[known.fingerprint] = known
+        known = self._by_fingerprint.get(generation.fingerprint)
+        if known is None:  # only who needs a model that is not there waits until it is loaded
+            with self._lock:
+                known = self._by_fingerprint.get(generation.fingerprint)
+                if known is None and self._load is not None:
+                    known = self._load(generation.model, generation.fingerprint)
+                    self._by_fingerprint[known.fingerprint] = known
         if known is None or known.fingerprint != generation.fingerprint:
             raise ModelMismatch(
                 f"The index now belongs to {generation.model}.", remedy="Restart with that model."
             )
         return known
+
+    def load_ahead(self, generation: IndexGeneration) -> None:
+        """Before the generation is searched; whoever then asks is told what is wrong."""
+        try:
+            self.of(generation)
+        except Exception as error:  # whatever a model's files make it raise
+            told = type(error).__qualname__
+            log.warning("The model %s cannot be loaded (%s).", generation.model, told)
 
 
 def _check_fresh(state: ReadState, at_least: Mark | None) -> None:

@@ -204,8 +204,8 @@ def ingest_once(
             stack.enter_context(ingest_lock(settings.home))
         catalog = _open_catalog(settings, request, stack)
         loads = load or embedder_loader(settings, report.watcher.say)
-        by, model = command_line_actor(), settings.embedding_model
-        embedders = Embedders(catalog, model, loads, by=by) if catalog else None
+        by = command_line_actor()
+        embedders = Embedders(catalog, settings, loads, by=by) if catalog else None
         perform_ingest(request, settings, catalog, embedders, report, make_parsers, by=by)
 
     return _run_and_report(work, dry_run=request.dry_run, as_json=as_json)
@@ -238,7 +238,7 @@ def ingest_labelled(
         stack.enter_context(ingest_lock(settings.home))
         catalog = stack.enter_context(open_catalog(settings))
         loads, by = load or embedder_loader(settings, report.watcher.say), command_line_actor()
-        embedders = Embedders(catalog, settings.embedding_model, loads, by=by)
+        embedders = Embedders(catalog, settings, loads, by=by)
         tools = WriteTools(catalog=catalog, settings=settings, embedders=embedders, by=by)
         set_documents.ingest_set(given, tools, report)
 

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import typer
 import uvicorn
@@ -36,12 +37,21 @@ async def run_server(settings: Settings, address: socket.socket) -> None:
             timeout_graceful_shutdown=GOODBYE_S,
             lifespan="off",
         )
-        await _Server(config).serve(sockets=[address])
+        server = _Server(config)
+        server.when_told_to_stop = service.state.runtime.jobs.tell_to_stop
+        await server.serve(sockets=[address])
     typer.echo("Clearance has stopped.", err=True)
 
 
 class _Server(uvicorn.Server):
     """Ends quietly when told to, so that what was opened before it is closed after it."""
+
+    when_told_to_stop: Callable[[], None] = staticmethod(lambda: None)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The job at work is given back at once, not after the requests in flight have ended."""
+        self.when_told_to_stop()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -112,6 +112,7 @@ UNRECORDED = {
     "__init__.py:_secret": "made once, by nobody",
     "documents.py:add_vectors": "derived from text that is recorded",
     "generations.py:begin": "nothing uses it before it is activated, and that is recorded",
+    "generations.py:lay_aside": "nothing uses it before it is activated, and that is recorded",
     "generations.py:announce": "nothing uses it before it is activated, and that is recorded",
     "generations.py:keep_centroids": "learnt from vectors, once",
     "keys.py:write_uses": "when keys were used last; each use is a record of its own",

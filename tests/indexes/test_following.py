@@ -29,7 +29,7 @@ from indexes.model import Principal
 from indexes.search.searcher import Searcher
 from indexes.testing import HashingEmbedder
 from tests.databases import only_sqlite, sqlite
-from tests.world import MODES, TESTER, World, as_bytes
+from tests.world import MODES, TESTER, World, as_bytes, building_job
 
 ADA, BOB = Principal(name="user:ada"), Principal(name="user:bob")
 
@@ -600,7 +600,7 @@ def test_a_switch_of_models_right_after_changes_finds_what_is_there(
     )
     answers(searcher)
     generation = staff.catalog.generations.begin(
-        "other", other.fingerprint, other.dimension, by=TESTER
+        "other", other.fingerprint, other.dimension, by=TESTER, job=building_job(staff.catalog)
     )
 
     def put(uri: str, text: str, *allow: str) -> None:

@@ -15,7 +15,7 @@ from indexes.model import Readers
 from ingest.elements import Parsed
 from ingest.report import FileProgress
 from ingest.testing import SpyEmbedder
-from tests.world import TESTER
+from tests.world import TESTER, building_job
 
 HR = Readers(allow=frozenset({"group:hr"}))
 NOBODY = Readers(allow=frozenset())
@@ -451,13 +451,29 @@ def test_a_generation_under_construction_gets_vectors_of_its_own_model(world):
     world.ingest(allow=("group:hr",))
     with world.catalog() as catalog:
         other = SpyEmbedder("other")
-        building = catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
+        building = catalog.generations.begin(
+            "other", other.fingerprint, other.dimension, by=TESTER, job=building_job(catalog)
+        )
     world.write("b.txt")
     assert world.ingest(allow=("group:hr",))["totals"]["new"] == 1
     assert sorted(world.models_loaded) == ["multilingual-e5-small", "other"]
     (blob,) = world.rows("SELECT vectors FROM vectors WHERE generation_id = ?", building.id)
     (text,) = world.rows("SELECT embedded FROM chunks ORDER BY row DESC LIMIT 1")
     assert np.array_equal(np.frombuffer(blob[0], "<f4"), other.query(text[0]))
+
+
+def test_an_abandoned_generation_costs_nothing_and_is_named_in_the_report(world):
+    world.write("a.txt")
+    world.ingest(allow=("group:hr",))
+    with world.catalog() as catalog:
+        other = SpyEmbedder("other")
+        left = catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
+    world.write("b.txt")
+    report = world.ingest(allow=("group:hr",))
+    assert report["totals"]["new"] == 1
+    assert report["abandoned_generations"] == [left.id]
+    assert world.models_loaded.count("other") == 0
+    assert world.rows("SELECT count(DISTINCT generation_id) FROM vectors") == [(1,)]
 
 
 def test_a_generation_begun_while_a_document_is_embedded_gets_its_vectors_too(world):
@@ -467,7 +483,9 @@ def test_a_generation_begun_while_a_document_is_embedded_gets_its_vectors_too(wo
     def begin_meanwhile(texts):
         with world.catalog() as catalog:
             other = SpyEmbedder("other")
-            catalog.generations.begin("other", other.fingerprint, other.dimension, by=TESTER)
+            catalog.generations.begin(
+                "other", other.fingerprint, other.dimension, by=TESTER, job=building_job(catalog)
+            )
         return passages(texts)
 
     world.embedder.passages = begin_meanwhile
