@@ -168,7 +168,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(sit: Sit) -> None:
     assert person.overflow() <= 0
     person.page.click("#panel-close")
     person.page.click("#conversations")
-    person.panel.get_by_role("checkbox").check()
+    person.panel.get_by_role("checkbox", name="Keep my conversations").check()
     expect(person.panel.locator(".kept .source")).to_be_visible()
     assert person.overflow() <= 0
     person.page.click("#panel-close")
