@@ -20,6 +20,7 @@ from indexes.catalog.audit.trail import AUDIT_FILE, Trail
 from indexes.catalog.copying import Copied, copy_database
 from indexes.errors import BadInput, StorageFull
 from indexes.home.archive import Archive
+from indexes.home.last_backup import note_backup
 from indexes.kept_files import keep_files
 from indexes.originals import OriginalFolder
 from indexes.private_files import keep_private
@@ -54,6 +55,7 @@ def back_up(
     if not place.parent.is_dir():
         raise BadInput(f"There is no folder {place.parent}.", remedy="Make it, or name another.")
     keep_private(home)
+    begun = datetime.now(UTC)
     with _translating_errors(place), keep_files(home):
         durable.remove_leftovers(place)
         with tempfile.TemporaryDirectory(
@@ -72,6 +74,7 @@ def back_up(
                     archive.add(KEY_FILE, home / KEY_FILE)
                 missing = tuple(_add_files(archive, home, copied))
                 archive.finish(_describe(copied, missing))
+    note_backup(home, begun)
     return BackupReport(
         file=str(place),
         bytes=place.stat().st_size,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from indexes.cli.administration import app
 from indexes.errors import BadInput, Busy, ClearanceError, StorageFull
 from indexes.home.archive import MANIFEST
 from indexes.home.backup import back_up
+from indexes.home.last_backup import read_last_backup
 from indexes.home.restore import restore
 from indexes.ingest_lock import ingest_lock
 from indexes.kept_files import keep_files
@@ -129,6 +131,16 @@ def test_a_full_disk_leaves_no_half_backup(
     with pytest.raises(StorageFull):
         save(staff, folder / "saved.tar")
     assert list(folder.iterdir()) == []
+
+
+def test_the_doctor_knows_when_the_last_backup_was_made(staff: World, tmp_path: Path) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert read_last_backup(staff.home) is None
+    save(staff, tmp_path / "saved.tar")
+    noted = read_last_backup(staff.home)
+    assert noted is not None
+    assert before <= noted <= datetime.now(UTC)
+    assert staff.home.joinpath("last-backup.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_a_killed_backup_left_aside_goes_with_the_next(staff: World, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from indexes.catalog.inspection import ChangesHead, JobTimes, KeyTimes, open_inspection
 from indexes.catalog.sqlite_driver import SqliteDriver
 from indexes.cli.doctor import catalog, home, installation
-from indexes.cli.doctor.backups import NOTE, read_last_backup
 from indexes.cli.doctor.checks import CHECKS
 from indexes.cli.doctor.command import doctor
 from indexes.cli.doctor.findings import (
@@ -31,6 +30,7 @@ from indexes.cli.doctor.findings import (
 from indexes.cli.doctor.installation import Library
 from indexes.derived.checkpoint import CheckpointFacts, describe_checkpoint, save
 from indexes.errors import BadConfiguration, IndexDamaged
+from indexes.home.last_backup import NOTE, read_last_backup
 from indexes.model import IndexGeneration
 from indexes.settings import Settings
 from tests.databases import only_sqlite, sqlite

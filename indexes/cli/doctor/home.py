@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from indexes.cli.doctor.backups import read_last_backup
 from indexes.cli.doctor.findings import Check, Finding, advice, good, wrong
 from indexes.derived.checkpoint import IN_HOME, CheckpointFacts, describe_checkpoint
 from indexes.embedder.answer_scorer import PACKAGED, WORDS
 from indexes.errors import IndexDamaged
+from indexes.home.last_backup import read_last_backup
 from indexes.private_files import CLOSED, NOT_SECRET
 from indexes.settings import PREFIX, Settings
 
