@@ -7,12 +7,23 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from indexes.model import Readers
-from tests.service.page.person import QUESTION, Person
+from tests.service.page.person import QUESTION, Person, wait_until
 from tests.world import TESTER
 
 pytestmark = pytest.mark.slow
 
 KEEP, LEAVE = "Keep my conversations in this browser", "Leave them here when I sign out"
+
+
+KEPT = """() => new Promise((resolve, reject) => {
+  const asked = indexedDB.open("clearance");
+  asked.onerror = reject;
+  asked.onsuccess = () => {
+    const all = asked.result.transaction("conversations").objectStore("conversations").getAll();
+    all.onsuccess = () => { asked.result.close(); resolve(all.result.map((each) => each.turns.length)); };
+  };
+})"""
+"""How many questions each conversation in the browser has."""
 
 
 def open_list(person: Person) -> Locator:
@@ -24,9 +35,17 @@ def open_list(person: Person) -> Locator:
 def keep(person: Person, *, leave: bool = False) -> None:
     open_list(person)
     person.panel.get_by_label(KEEP).check()
+    expect(person.panel.get_by_label(LEAVE)).to_be_visible()  # it keeps from now on
     if leave:
         person.panel.get_by_label(LEAVE).check()
     person.page.click("#panel-close")
+
+
+def ask_kept(person: Person, question: str = QUESTION) -> None:
+    """The browser has the answer when this returns: it writes a moment after it shows one."""
+    before = sum(person.page.evaluate(KEPT))
+    person.ask(question)
+    wait_until(lambda: sum(person.page.evaluate(KEPT)) == before + 1, person)
 
 
 def come_back(person: Person, name: str) -> None:
@@ -46,7 +65,7 @@ def test_nothing_is_kept_unless_the_person_wants_it(ada: Person) -> None:
 def test_a_kept_conversation_is_opened_again_and_goes_on(ada: Person) -> None:
     ada.ask()
     keep(ada)
-    ada.ask("And by how much?")
+    ask_kept(ada, "And by how much?")
     come_back(ada, "ada")
     kept = open_list(ada)
     expect(kept).to_have_count(1)
@@ -58,7 +77,7 @@ def test_a_kept_conversation_is_opened_again_and_goes_on(ada: Person) -> None:
     expect(ada.page.locator("#question")).to_be_focused()
     ada.page.locator(".cite").first.click()
     expect(ada.panel.locator("mark.quote")).to_be_visible()
-    ada.ask("And when?")
+    ask_kept(ada, "And when?")
     said = [message.content for message in ada.house.model.calls[-1].prompt.messages]
     assert QUESTION in said
     expect(open_list(ada)).to_have_count(1)
@@ -66,7 +85,7 @@ def test_a_kept_conversation_is_opened_again_and_goes_on(ada: Person) -> None:
 
 def test_no_text_of_documents_is_kept_and_sources_open_under_a_fresh_check(ada: Person) -> None:
     keep(ada)
-    ada.ask()
+    ask_kept(ada)
     come_back(ada, "ada")
     assert "heliotrope" not in ada.traces()
     ada.house.catalog.documents.relabel(
@@ -79,7 +98,7 @@ def test_no_text_of_documents_is_kept_and_sources_open_under_a_fresh_check(ada: 
 
 def test_another_person_in_the_same_browser_sees_nothing_of_it(ada: Person) -> None:
     keep(ada, leave=True)
-    ada.ask()
+    ask_kept(ada)
     come_back(ada, "bob")
     open_list(ada)
     ada.panel.get_by_label(KEEP).check()
@@ -95,7 +114,7 @@ def test_signing_out_deletes_or_leaves_what_is_kept_as_the_person_chose(
     ada: Person, leave: bool
 ) -> None:
     keep(ada, leave=leave)
-    ada.ask()
+    ask_kept(ada)
     ada.page.click("#sign-out")
     said = "Your kept conversations stay" if leave else "Nothing is left on this page"
     expect(ada.page.locator("#key-problem")).to_contain_text(said)
@@ -107,7 +126,7 @@ def test_signing_out_deletes_or_leaves_what_is_kept_as_the_person_chose(
 
 def test_a_conversation_is_renamed_saved_and_deleted(ada: Person, tmp_path: Path) -> None:
     keep(ada)
-    ada.ask()
+    ask_kept(ada)
     open_list(ada)
     ada.panel.get_by_role("button", name="Rename").click()
     ada.panel.get_by_label("New name").fill("Pay <b>")
@@ -136,7 +155,7 @@ def test_a_conversation_is_renamed_saved_and_deleted(ada: Person, tmp_path: Path
 def test_all_can_be_deleted_and_keeping_can_be_stopped(ada: Person) -> None:
     keep(ada)
     for question in (QUESTION, "What is served on Mondays?"):
-        ada.ask(question)
+        ask_kept(ada, question)
         ada.page.click("#fresh")
     expect(open_list(ada)).to_have_count(2)
     ada.panel.get_by_role("button", name="Delete all").click()
@@ -144,7 +163,7 @@ def test_all_can_be_deleted_and_keeping_can_be_stopped(ada: Person) -> None:
     expect(confirm).to_contain_text("Delete all 2 conversations?")
     confirm.get_by_role("button", name="Delete").click()
     expect(ada.panel.locator(".kept .source")).to_have_count(0)
-    ada.ask()
+    ask_kept(ada)
     ada.page.click("#panel-close")
     expect(open_list(ada)).to_have_count(1)
     ada.panel.get_by_label(KEEP).uncheck()
