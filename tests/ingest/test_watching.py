@@ -23,7 +23,7 @@ FOLLOW = """
 import json, signal, sys
 from functools import partial
 from pathlib import Path
-from indexes.cli.terminal import graceful
+from indexes.cli.terminal import INTERRUPTED, graceful
 from indexes.job_kinds import IngestRequest
 from indexes.settings import Settings
 from ingest.cli.ingest import ingest_once
@@ -36,7 +36,8 @@ given = json.loads(sys.argv[1])
 settings, embedder = Settings(home=given["home"], chunk_tokens=64, parse_workers=1), SpyEmbedder()
 parsers = partial(Parsers, parser="ingest.testing:paragraphs")
 def perform(request):
-    ingest_once(request, settings, as_json=True, load=lambda *_: embedder, make_parsers=parsers)
+    if ingest_once(request, settings, as_json=True, load=lambda *_: embedder, make_parsers=parsers) == INTERRUPTED:
+        raise KeyboardInterrupt  # as the command does: the signal may come in the middle of a run
 try:
     with graceful():
         FolderWatch(IngestRequest(paths=(Path(given["docs"]),)), perform, debounce_ms=100).follow()
