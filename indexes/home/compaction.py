@@ -49,7 +49,7 @@ def compact(settings: Settings, catalog: Catalog, *, by: Actor) -> CompactionRep
         catalog.shrink()
         with closing(catalog.open_trail()) as trail:
             trail.shrink()
-        _discard_checkpoint(home / "derived")
+        _discard_checkpoint(home / checkpoint.IN_HOME)
         return CompactionReport(
             bytes_before=before, bytes_after=_size(home), removed=tuple(removed)
         )

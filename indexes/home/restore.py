@@ -24,6 +24,8 @@ from indexes.settings import Settings
 from indexes.switching import FORMER, STAGED, TRUTH, closed_home, is_pending, opening, switch
 
 _LONGEST = 40  # characters of a time
+_UNCHANGED = "Nothing was changed."
+_LOADED = "The database holds it already: put back another backup."  # on a server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,22 +119,25 @@ def _prepare(
     if settings.on_server:
         dumps.load(settings.catalog_url, staged / DUMP)
         (staged / DUMP).unlink()
-        return _begin(settings.catalog_url, manifest, by)
+        return _begin(settings.catalog_url, manifest, by, if_damaged=_LOADED)
     copied = read_copy(staged / CATALOG_FILE)
     _check_told(copied, manifest)
-    _, valid = _begin(f"sqlite:///{staged / CATALOG_FILE}", manifest, by)
+    url = f"sqlite:///{staged / CATALOG_FILE}"
+    _, valid = _begin(url, manifest, by, if_damaged=_UNCHANGED)
     for each in staged.iterdir():
         if each.name not in TRUTH:
             each.unlink()
     return copied, valid
 
 
-def _begin(url: str, manifest: Mapping[str, Any], by: Actor) -> tuple[Copied, set[str]]:
+def _begin(
+    url: str, manifest: Mapping[str, Any], by: Actor, *, if_damaged: str
+) -> tuple[Copied, set[str]]:
     """As `_prepare`, of a catalog that is in its database already."""
     with closing(Catalog.open(url)) as catalog:
         copied = catalog.describe()
         if damage := catalog.damage(whole=True):
-            raise CorpusError(f"{damage[0]} Nothing was changed.")
+            raise CorpusError(f"{damage[0]} {if_damaged}")
         told = {"made_at": str(manifest.get("made_at"))[:_LONGEST], "state": copied.state}
         catalog.begin_history(told, by=by)
         catalog.open_trail().close()
@@ -141,7 +146,7 @@ def _begin(url: str, manifest: Mapping[str, Any], by: Actor) -> tuple[Copied, se
 
 def _check_told(copied: Copied, manifest: Mapping[str, Any]) -> None:
     if copied.state != manifest.get("state") or copied.schema != manifest.get("schema"):
-        raise CorpusError("The backup holds another catalog than it says. Nothing was changed.")
+        raise CorpusError(f"The backup holds another catalog than it says. {_UNCHANGED}")
 
 
 def _find_missing(staged: Path, copied: Copied) -> tuple[str, ...]:

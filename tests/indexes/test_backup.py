@@ -309,7 +309,7 @@ def _entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 
 HOSTILE = {
     "a path out of the home": _entry("../escaped"),
-    "a path from the root": _entry("/tmp/escaped"),
+    "a path from the root": _entry("/escaped"),
     "a link": _entry("audit.key", tarfile.SYMTYPE, "/etc/passwd"),
     "a hard link": _entry("audit.key", tarfile.LNKTYPE, "catalog.sqlite"),
     "a device": _entry("audit.key", tarfile.CHRTYPE),

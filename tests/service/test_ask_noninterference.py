@@ -5,6 +5,7 @@ a caller.
 import asyncio
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from math import nextafter
 from pathlib import Path
@@ -20,6 +21,7 @@ from indexes.catalog.template_choice import TemplateText
 from indexes.errors import ClearanceError, NotFound
 from indexes.model import Principal, Readers, SearchResult
 from indexes.search.document_list import DocumentList, ViewSummary
+from service.answering.answer_check.verdict import AnswerCheck
 from service.answering.answerer import Answerer
 from service.answering.evidence import SETTING, EvidenceJudge
 from service.answering.greetings import Greeter
@@ -69,24 +71,36 @@ def echo(prompt: Prompt) -> str:
     return f"Seen {hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]} [1]. budget salary [2]."
 
 
+class EchoScorer:
+    """A scorer whose scores depend on every byte that it is told."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        said = (hashlib.sha256(f"{question}\0{text}".encode()).digest() for text in texts)
+        return [digest[0] / 255 for digest in said]
+
+
 def replies(world: World) -> list[bytes]:
     """Everything that ada gets, apart from the random id and the clock; errors too."""
     source, limiter = CatalogTemplates(world.catalog), Threads(1)
     model, secret = ScriptedModel(echo), world.catalog.secret
-    judge = EvidenceJudge(world.searcher.corpus)
     greeter = Greeter(world.searcher, DocumentList(world.catalog))
-    by = Answerer(
-        world.searcher,
-        model,
-        world.settings,
-        limiter,
-        templates=source,
-        judge=judge,
-        secret=secret,
-        greeter=greeter,
-    )
+
+    def answerer(check: AnswerCheck) -> Answerer:
+        return Answerer(
+            world.searcher,
+            model,
+            world.settings,
+            limiter,
+            templates=source,
+            judge=EvidenceJudge(world.searcher.corpus, check),
+            secret=secret,
+            greeter=greeter,
+        )
+
+    words, scored = answerer(AnswerCheck()), answerer(AnswerCheck(EchoScorer(), "echo"))
+    quotes = [(scored, ask) for ask in ASKS if ask.answerer == "quotes"]
     said = []
-    for ask in ASKS:
+    for by, ask in [*((words, ask) for ask in ASKS), *quotes]:
         try:
             reply = AskReply.of(asyncio.run(by.answer(ask, ADA)))
             said.append(reply.model_dump_json(exclude={"answer_id", "timings"}).encode())
